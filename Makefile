@@ -1,0 +1,98 @@
+# Every target that a person or the CI needs. `make help` lists them.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS   += --no-print-directory
+
+GO    ?= go
+COUNT ?= 6
+BENCH ?= .
+DEMO_ARGS ?=
+
+# A checkout that belongs to another user has no version to stamp; that must not
+# stop a build.
+export GOFLAGS := $(GOFLAGS) -buildvcs=$(shell git rev-parse HEAD >/dev/null 2>&1 && echo true || echo false)
+
+MODULE := meridian
+
+# Packages without goroutines, or that only drive other processes. The race
+# detector finds nothing there and makes their long property tests several times
+# slower. All others run under it.
+SEQUENTIAL := internal/(acceptance|archtest|canon|feed|invariant|journal|money|rating|sim|tariff|testrun|verify)|edge/(balance|command|fsm|session)
+SEQUENTIAL_PATTERN := ^$(MODULE)/($(SEQUENTIAL))(/|$$)
+
+GO_DIRS := $(wildcard cmd central edge replication radius proto ops internal)
+
+.PHONY: help setup build demo test test-cockroach bench lint fmt proto clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install what is missing on this machine (root or sudo for that step only)
+	@ops/setup.sh
+
+build: ## build bin/meridian
+	@mkdir -p bin
+	$(GO) build -o bin/meridian ./cmd/meridian
+
+demo: setup build ## run the whole system on this machine (DEMO_ARGS="--once --report FILE")
+	bin/meridian demo $(DEMO_ARGS)
+
+test: setup ## run every test; CI=true makes a skipped test a failure
+	$(GO) vet ./...
+	@all=$$($(GO) list ./...); \
+	plain=$$(grep -E '$(SEQUENTIAL_PATTERN)' <<<"$$all" || true); \
+	race=$$(grep -vE '$(SEQUENTIAL_PATTERN)' <<<"$$all" || true); \
+	$(GO) build -o bin/testrun ./internal/testrun; \
+	exec bin/testrun -required internal/testrun/required.txt \
+		-- -timeout 10m $$plain \
+		-- -race -timeout 10m $$race
+
+test-cockroach: ## run the central suite and the demo on the CockroachDB that COCKROACH_BINARY names
+	@if [[ -z "$${COCKROACH_BINARY:-}" ]]; then \
+		echo "test-cockroach: COCKROACH_BINARY is not set." >&2; \
+		echo "Get a cockroach binary (v25.4 or v26) and run: make test-cockroach COCKROACH_BINARY=/path/to/cockroach" >&2; \
+		exit 3; \
+	elif [[ ! -x "$$COCKROACH_BINARY" ]]; then \
+		echo "test-cockroach: COCKROACH_BINARY=$$COCKROACH_BINARY is not an executable file: correct the path." >&2; \
+		exit 3; \
+	fi
+	@export COCKROACH_BINARY="$$(realpath "$$COCKROACH_BINARY")"; \
+	"$$COCKROACH_BINARY" version | head -n 1; \
+	ops/setup.sh; \
+	$(GO) test -count=1 -timeout 30m ./central/...; \
+	$(MAKE) build; \
+	bin/meridian demo --once
+
+bench: setup build ## run every benchmark, ready for benchstat (COUNT=6 BENCH=regexp; with BENCH=. also whole processes)
+	@packages=$$(grep -rl --include='*_test.go' -E '^func Benchmark' $(GO_DIRS) | xargs -r -n1 dirname | sort -u | sed 's|^|./|'); \
+	if [[ -z "$$packages" ]]; then echo "bench: no package has a benchmark"; exit 0; fi; \
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) -timeout 60m $$packages; \
+	if [[ '$(BENCH)' == . ]]; then \
+		for name in radius centre; do bin/meridian bench $$name --benchstat --runs $$(( $(COUNT) < 3 ? 3 : $(COUNT) )); done; \
+	fi
+
+lint: ## check formatting, vet, layering and style
+	@bad=$$(gofmt -l $(GO_DIRS)); if [[ -n "$$bad" ]]; then echo "not formatted, run make fmt:"; echo "$$bad"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) test ./internal/archtest
+	@if command -v golangci-lint >/dev/null 2>&1; then golangci-lint run ./...; \
+	else echo "lint: golangci-lint is not installed; its checks were left out"; fi
+
+fmt: ## format all Go files
+	gofmt -w $(GO_DIRS)
+
+proto: ## generate Go code from the .proto files
+	proto/generate.sh
+
+ifneq ($(wildcard internal/sim/*_test.go),)
+.PHONY: sim
+SEED ?= 1
+sim: ## replay one simulated run (SEED=n)
+	$(GO) test ./internal/sim -count=1 -v -run TestSeed -seed $(SEED)
+endif
+
+clean: ## remove what was built
+	rm -rf bin
+	find . -type f \( -name '*.test' -o -name '*.prof' \) -not -path './.git/*' -delete

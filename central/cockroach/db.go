@@ -1,0 +1,127 @@
+package cockroach
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"meridian/central/access"
+	"meridian/central/accounts"
+	"meridian/central/buckets"
+	"meridian/central/catalog"
+	"meridian/central/feed"
+	"meridian/central/ledger"
+	"meridian/central/orders"
+	"meridian/central/payments"
+	"meridian/central/regions"
+	"meridian/central/store"
+)
+
+// Stats counts transactions.
+type Stats struct {
+	Transactions atomic.Uint64
+	Retries      atomic.Uint64 // attempts after the first
+	GivenUp      atomic.Uint64 // transactions that met too many serialization failures
+	Unknown      atomic.Uint64 // commits whose outcome is unknown
+}
+
+// DB is a pool of connections to one database. It is safe for concurrent use.
+type DB struct {
+	cfg   Config
+	pool  *pgxpool.Pool
+	stats Stats
+}
+
+// Open connects to the database that url names. It does not migrate it.
+func Open(ctx context.Context, url string, cfg Config) (*DB, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("database configuration: %w", err)
+	}
+	pc, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("database URL: %w: write postgresql://user@host:port/database", err)
+	}
+	pc.MaxConns = cfg.MaxConns
+	pc.MaxConnLifetime = cfg.ConnLifetime
+	pc.MaxConnLifetimeJitter = cfg.ConnLifetime / 10
+	pc.MaxConnIdleTime = cfg.ConnLifetime
+	pc.HealthCheckPeriod = 30 * time.Second
+	pc.ConnConfig.ConnectTimeout = cfg.ConnectTimeout
+	ms := func(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
+	for k, v := range map[string]string{
+		"application_name":                    cfg.ApplicationName,
+		"timezone":                            "UTC",
+		"default_transaction_isolation":       "serializable",
+		"statement_timeout":                   ms(cfg.StatementTimeout),
+		"lock_timeout":                        ms(cfg.LockTimeout),
+		"idle_in_transaction_session_timeout": ms(cfg.IdleInTx),
+	} {
+		pc.ConnConfig.RuntimeParams[k] = v
+	}
+	pc.AfterConnect = planByIndex
+	pool, err := pgxpool.NewWithConfig(ctx, pc)
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w: %w", store.ErrUnavailable, err)
+	}
+	db := &DB{cfg: cfg, pool: pool}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("connect to the database: %w: %w", store.ErrUnavailable, err)
+	}
+	return db, nil
+}
+
+// planByIndex keeps PostgreSQL from scanning small tables: a sequential scan in a
+// serializable transaction locks the whole relation, and disjoint writers then
+// fail each other. CockroachDB has neither the settings nor the problem.
+func planByIndex(ctx context.Context, c *pgx.Conn) error {
+	if c.PgConn().ParameterStatus("crdb_version") != "" {
+		return nil
+	}
+	_, err := c.Exec(ctx, "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off", pgx.QueryExecModeSimpleProtocol)
+	return err
+}
+
+// Close closes the pool when its connections are free.
+func (db *DB) Close() { db.pool.Close() }
+
+// Ping asks the database for an answer.
+func (db *DB) Ping(ctx context.Context) error {
+	if err := db.pool.Ping(ctx); err != nil {
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	return nil
+}
+
+// Stats gives the counters.
+func (db *DB) Stats() *Stats { return &db.stats }
+
+// PoolStats are the pool's connections at this moment, and totals since Open.
+type PoolStats struct {
+	InUse, Idle, Max int
+	Waits            uint64 // transactions that found no idle connection
+	GivenUp          uint64 // of these, the ones whose caller went before there was one
+}
+
+// Pool reads the pool's figures.
+func (db *DB) Pool() PoolStats {
+	st := db.pool.Stat()
+	return PoolStats{InUse: int(st.AcquiredConns()), Idle: int(st.IdleConns()), Max: int(st.MaxConns()),
+		Waits: uint64(st.EmptyAcquireCount()), GivenUp: uint64(st.CanceledAcquireCount())}
+}
+
+// The Stores of a transaction.
+func (db *DB) Access(t store.Tx) access.Store     { return accessStore{db.in(t)} }
+func (db *DB) Accounts(t store.Tx) accounts.Store { return accountStore{db.in(t)} }
+func (db *DB) Buckets(t store.Tx) buckets.Store   { return bucketStore{db.in(t)} }
+func (db *DB) Catalog(t store.Tx) catalog.Store   { return catalogStore{db.in(t)} }
+func (db *DB) Feed(t store.Tx) feed.Store         { return feedStore{db.in(t)} }
+func (db *DB) Ledger(t store.Tx) ledger.Store     { return ledgerStore{db.in(t)} }
+func (db *DB) Orders(t store.Tx) orders.Store     { return orderStore{db.in(t)} }
+func (db *DB) Payments(t store.Tx) payments.Store { return paymentStore{db.in(t)} }
+func (db *DB) Regions(t store.Tx) regions.Store   { return regionStore{db.in(t)} }

@@ -1,0 +1,1 @@
+CREATE INDEX IF NOT EXISTS subscriptions_account ON subscriptions (account, id)

@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX IF NOT EXISTS nas_address ON nas (region, address)

@@ -1,0 +1,1 @@
+CREATE INDEX IF NOT EXISTS buckets_account ON buckets (account, id)

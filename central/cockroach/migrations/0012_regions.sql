@@ -1,0 +1,6 @@
+CREATE TABLE IF NOT EXISTS regions (
+	name TEXT NOT NULL PRIMARY KEY,
+	epoch INT8 NOT NULL,
+	revoked BOOL NOT NULL,
+	created_at INT8 NOT NULL
+)

@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX IF NOT EXISTS payments_key ON payments (key)

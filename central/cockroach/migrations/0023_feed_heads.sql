@@ -1,0 +1,4 @@
+CREATE TABLE IF NOT EXISTS feed_heads (
+	region TEXT NOT NULL PRIMARY KEY,
+	last INT8 NOT NULL
+)

@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX IF NOT EXISTS operators_login ON operators (login)

@@ -1,0 +1,137 @@
+package central
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+
+	"meridian/ops/metrics"
+)
+
+// described are the server's metrics. Labels name regions, codes and outcomes;
+// no subscriber, account or secret is one.
+func described() []metrics.Metric {
+	return []metrics.Metric{
+		{Name: "ingest_batches_total", Help: "Batches of entries taken in, repeated ones too."},
+		{Name: "ingest_entries_total", Help: "Entries taken in for the first time."},
+		{Name: "ingest_repeated_total", Help: "Entries acknowledged again that were accepted before."},
+		{Name: "ingest_suspended_total", Help: "Entries put in front of a person."},
+		{Name: "ingest_refused_total", Help: "Hellos and batches refused by the books."},
+		{Name: "grants_total", Help: "Leases raised because a region asked."},
+		{Name: "grants_unknown_total", Help: "Grants asked for that name no lease of the region's present epoch."},
+		{Name: "transactions_total", Help: "Transactions begun, retries not counted."},
+		{Name: "transaction_retries_total", Help: "Attempts after the first, for serialization failures."},
+		{Name: "transactions_given_up_total", Help: "Transactions that met too many serialization failures."},
+		{Name: "transactions_unknown_total", Help: "Commits of which nobody knows whether they took effect."},
+		{Name: "feed_steps_total", Help: "Rounds of the sequencer."},
+		{Name: "feed_rows_total", Help: "Feed rows numbered by this server."},
+		{Name: "feed_failures_total", Help: "Rounds of the sequencer that failed."},
+		{Name: "link_sessions", Help: "1 for each region whose leader is connected to this server.", Kind: metrics.Gauge, Labels: []string{"region"}},
+		{Name: "link_streams_total", Help: "Streams that regions have opened."},
+		{Name: "link_takeovers_total", Help: "Streams that a newer leader of the region took over."},
+		{Name: "link_silent_total", Help: "Streams ended because the region said nothing."},
+		{Name: "link_refusals_total", Help: "Refusals sent to regions, by code.", Labels: []string{"code"}},
+		{Name: "region_backlog_entries", Help: "Entries that a region has and the centre has not, as the region last said to this server.", Kind: metrics.Gauge, Labels: []string{"region"}},
+		{Name: "http_requests_total", Help: "Requests to the API, by class of the answer's status.", Labels: []string{"class"}},
+		{Name: "http_replayed_total", Help: "Writes answered from the answer stored for their key."},
+		{Name: "http_overload_total", Help: "Requests turned away because too many were at work."},
+		{Name: "db_connections", Help: "Connections to the database, by state.", Kind: metrics.Gauge, Labels: []string{"state"}},
+		{Name: "db_connections_max", Help: "Most connections to the database.", Kind: metrics.Gauge},
+		{Name: "db_waits_total", Help: "Times that no idle connection was there."},
+		{Name: "db_waits_given_up_total", Help: "Waits for a connection that ended without one."},
+	}
+}
+
+// exportMetrics registers the server's figures until Close.
+func (s *Server) exportMetrics() error {
+	c, err := metrics.NewCollector("meridian_central", nil, described(), s.samples)
+	if err != nil {
+		return err
+	}
+	if err := s.cfg.Registry.Register(c); err != nil {
+		return fmt.Errorf("register the centre's metrics: %w: give each server its own Registry", err)
+	}
+	s.undo = append(s.undo, func() { s.cfg.Registry.Unregister(c) })
+	return nil
+}
+
+func (s *Server) samples() []metrics.Sample {
+	var out []metrics.Sample
+	add := func(name string, v float64, labels ...string) {
+		out = append(out, metrics.Sample{Name: name, Value: v, Labels: labels})
+	}
+	count := func(name string, v *atomic.Uint64) { add(name, float64(v.Load())) }
+
+	in := s.services.Regions.Stats()
+	count("ingest_batches_total", &in.Batches)
+	count("ingest_entries_total", &in.Entries)
+	count("ingest_repeated_total", &in.Repeated)
+	count("ingest_suspended_total", &in.Suspended)
+	count("ingest_refused_total", &in.Refused)
+	count("grants_total", &in.Grants)
+	count("grants_unknown_total", &in.UnknownAsk)
+	for _, r := range s.services.Regions.Reports() {
+		add("region_backlog_entries", float64(r.BacklogEntries), r.Region)
+	}
+	tx := s.db.Stats()
+	count("transactions_total", &tx.Transactions)
+	count("transaction_retries_total", &tx.Retries)
+	count("transactions_given_up_total", &tx.GivenUp)
+	count("transactions_unknown_total", &tx.Unknown)
+	seq := s.services.Sequencer.Stats()
+	count("feed_steps_total", &seq.Steps)
+	count("feed_rows_total", &seq.Rows)
+	count("feed_failures_total", &seq.Failures)
+
+	for _, l := range s.link.Sessions() {
+		add("link_sessions", 1, l.Region)
+	}
+	ls := s.link.Stats()
+	add("link_streams_total", float64(ls.Streams))
+	add("link_takeovers_total", float64(ls.Takeovers))
+	add("link_silent_total", float64(ls.Silent))
+	for code, n := range ls.Refusals {
+		add("link_refusals_total", float64(n), code.String())
+	}
+	for i := range s.answers {
+		add("http_requests_total", float64(s.answers[i].Load()), strconv.Itoa(i+1)+"xx")
+	}
+	count("http_replayed_total", &s.api.Stats().Replayed)
+	count("http_overload_total", &s.api.Stats().Overload)
+
+	pool := s.db.Pool()
+	add("db_connections", float64(pool.InUse), "in_use")
+	add("db_connections", float64(pool.Idle), "idle")
+	add("db_connections_max", float64(pool.Max))
+	add("db_waits_total", float64(pool.Waits))
+	add("db_waits_given_up_total", float64(pool.GivenUp))
+	return out
+}
+
+// answers counts answers by class of status: 1xx first.
+type answers [5]atomic.Uint64
+
+// count makes a handler that counts what next answers.
+func (a *answers) count(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+		next.ServeHTTP(seen, r)
+		a[min(max(seen.status/100, 1), len(a))-1].Add(1)
+	})
+}
+
+// statusWriter remembers the status of an answer.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

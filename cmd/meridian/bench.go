@@ -1,0 +1,44 @@
+package main
+
+import (
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"meridian/cmd/meridian/bench"
+	"meridian/cmd/meridian/exitcode"
+	"meridian/ops/logging"
+)
+
+func benchCommand() *cobra.Command {
+	cfg := bench.DefaultConfig()
+	cmd := &cobra.Command{
+		Use: "bench NAME", Short: "Measure the product on this machine: " + strings.Join(bench.Names(), ", "),
+		Long: "Starts what is measured as processes of its own, and prints each figure as the median of several runs, with\n" +
+			"the least and the greatest. NAME is one of " + strings.Join(bench.Names(), ", ") + ".",
+		Example: "  meridian bench radius --json\n  meridian bench centre",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return exitcode.Misuse("%d names were given: give one of %s", len(args), strings.Join(bench.Names(), ", "))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cfg.Name, cfg.Out = args[0], cmd.OutOrStdout()
+			var err error
+			if cfg.Logger, err = logging.New(os.Stderr, logging.Config{Level: "warn", Format: logging.Text}); err != nil {
+				return exitcode.Misuse("%w", err)
+			}
+			return bench.Run(cmd.Context(), cfg)
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&cfg.JSON, "json", false, "print one JSON object a line")
+	f.BoolVar(&cfg.Benchstat, "benchstat", false, "print a line for each run, as go test -bench does")
+	f.IntVar(&cfg.Runs, "runs", cfg.Runs, "runs of each figure, at least 3")
+	f.IntVar(&cfg.RunSeconds, "run-seconds", cfg.RunSeconds, "how long one run takes")
+	f.StringVar(&cfg.Network, "network", cfg.Network, "first two `octets` of all addresses")
+	cmd.MarkFlagsMutuallyExclusive("json", "benchstat")
+	return cmd
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"meridian/cmd/meridian/exitcode"
+	"meridian/cmd/meridian/settings"
+	"meridian/edge"
+	"meridian/ops/logging"
+	"meridian/ops/metrics"
+)
+
+func edgeCommand() *cobra.Command {
+	var config string
+	var defaults, found, join bool
+	cmd := &cobra.Command{
+		Use: "edge --config FILE", Short: "Run a node of a region",
+		Long: "Runs one node of a region: RADIUS, the replicated state, and the link to the centre while it leads. It\n" +
+			"ends on SIGTERM or SIGINT within 10 seconds; a leader hands over first, and nothing acknowledged is lost.\n\n" +
+			"A node whose directory is empty is refused: a member without its disk would vote without what it had\n" +
+			"acknowledged. --found founds a new region, once, on all its nodes; --join waits for the leader to add the node\n" +
+			"(DELETE /v1/members/ID, then POST /v1/members, on the leader).",
+		Example: "  meridian edge --print-defaults > north-1.yaml\n  meridian edge --config north-1.yaml --found\n  meridian edge --config north-1.yaml", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if defaults {
+				return printDefaults(cmd, settings.DefaultEdge())
+			}
+			start := edge.Resume
+			switch {
+			case found:
+				start = edge.Found
+			case join:
+				start = edge.Join
+			}
+			return runEdge(cmd.Context(), config, start)
+		},
+	}
+	configFlags(cmd, &config, &defaults)
+	cmd.Flags().BoolVar(&found, "found", false, "found a new region together with all peers, if there is no state yet")
+	cmd.Flags().BoolVar(&join, "join", false, "wait to be added by the region's leader, if there is no state yet")
+	cmd.MarkFlagsMutuallyExclusive("found", "join")
+	return cmd
+}
+
+func runEdge(ctx context.Context, file string, start edge.Start) error {
+	cfg, logCfg, err := settings.LoadEdge(file)
+	if err != nil {
+		return exitcode.Misuse("%w", err)
+	}
+	cfg.Version, cfg.Start = version(), start
+	if cfg.Logger, err = logging.New(os.Stderr, logCfg); err != nil {
+		return exitcode.Misuse("%w", err)
+	}
+	if cfg.Registry, err = metrics.NewRegistry(); err != nil {
+		return exitcode.Check("metrics: %w", err)
+	}
+	if err := cfg.Validate(); err != nil {
+		return exitcode.Misuse("%s: %w", file, err)
+	}
+	node, err := edge.New(cfg)
+	if err != nil {
+		return exitcode.Missing("%w", err)
+	}
+	if err := node.Start(ctx); err != nil {
+		return exitcode.Missing("%w", errors.Join(err, node.Close()))
+	}
+	<-ctx.Done()
+	if err := node.Close(); err != nil {
+		return exitcode.Check("stop the node: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"bytes"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"meridian/cmd/meridian/exitcode"
+)
+
+// TestExitStatus runs command lines that end at once.
+func TestExitStatus(t *testing.T) {
+	empty := t.TempDir()
+	broken := filepath.Join(empty, "broken.yaml")
+	if err := os.WriteFile(broken, []byte("region: north\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args string
+		code int
+		out  string // part of stdout
+		err  string // part of stderr
+	}{
+		{"version", exitcode.Done, "", ""},
+		{"--help", exitcode.Done, "Exit status", ""},
+		{"demo --help", exitcode.Done, "meridian demo --once", ""},
+		{"verify --help", exitcode.Done, "Examples:", ""},
+		{"edge --print-defaults", exitcode.Done, "cut_per_tick: 500", ""},
+		{"central --print-defaults", exitcode.Done, "region_ring_files", ""},
+		{"no-such-command", exitcode.Usage, "", "no-such-command"},
+		{"demo --no-such-flag", exitcode.Usage, "", "no-such-flag"},
+		{"demo extra", exitcode.Usage, "", "extra"},
+		{"demo --nodes 2 --subscribers 1", exitcode.Usage, "", "nodes is 2"},
+		{"demo --network 10.0", exitcode.Usage, "", `"10.0"`},
+		{"demo --no-story --report x", exitcode.Usage, "", "--no-story"},
+		{"central", exitcode.Usage, "", "config"},
+		{"edge --config " + broken, exitcode.Usage, "", "gossip_key_file"},
+		{"central --config " + filepath.Join(empty, "none"), exitcode.Usage, "", "none"},
+		{"verify", exitcode.Usage, "", "dir"},
+		{"verify --dir " + empty, exitcode.Unreachable, "", "meridian demo --dir"},
+		{"verify --store-url x --edge a:1", exitcode.Usage, "", "--token-file"},
+		{"verify --store-url postgresql://nobody@127.0.0.1:1/none", exitcode.Unreachable, "", "database"},
+		{"verify --dir x --witness " + filepath.Join(empty, "none"), exitcode.Usage, "", "witness"},
+		{"load --dir " + empty, exitcode.Unreachable, "", "meridian demo --dir"},
+		{"ctl --help", exitcode.Done, "region", ""},
+		{"ctl deposit --account a", exitcode.Usage, "", "amount"},
+		{"ctl account show", exitcode.Usage, "", "1 arg"},
+		{"ctl region list --url http://127.0.0.1:1", exitcode.Unreachable, "", "--url"},
+		{"bench no-such-bench", exitcode.Usage, "", "radius"},
+	} {
+		var out, errs bytes.Buffer
+		code := run(strings.Fields(c.args), &out, &errs)
+		if code != c.code || !strings.Contains(out.String(), c.out) || !strings.Contains(errs.String(), c.err) {
+			t.Errorf("meridian %s: status %d, want %d and %q, %q in:\n%s%s", c.args, code, c.code, c.out, c.err, &out, &errs)
+		}
+	}
+}
+
+func TestTakenPortEndsWithThree(t *testing.T) {
+	lis, err := net.Listen("tcp", "127.252.0.1:8080")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lis.Close()
+	var out, errs bytes.Buffer
+	code := run([]string{"demo", "--dir", t.TempDir(), "--network", "127.252"}, &out, &errs)
+	if code != exitcode.Unreachable || !strings.Contains(errs.String(), "127.252.0.1:8080") || !strings.Contains(errs.String(), "ss -lntp") {
+		t.Errorf("status %d: %s", code, &errs)
+	}
+}

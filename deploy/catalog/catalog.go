@@ -1,0 +1,10 @@
+// Package catalog holds the offerings that come with Meridian, as the YAML files
+// that a marketer would write. It holds data only; central/catalog reads it.
+package catalog
+
+import "embed"
+
+// Demo is the demo's offerings, one file each.
+//
+//go:embed demo/*.yaml
+var Demo embed.FS

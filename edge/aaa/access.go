@@ -1,0 +1,156 @@
+package aaa
+
+import (
+	"crypto/subtle"
+	"log/slog"
+	"time"
+
+	"meridian/edge/command"
+	"meridian/edge/fsm"
+	"meridian/internal/tariff"
+	"meridian/radius"
+	"meridian/radius/attr"
+)
+
+// access decides about an Access-Request: the form first, then the password, then
+// what the replica knows of the subscriber, and last, where it must be exact, what
+// the log says.
+func (h *Handler) access(req *radius.Request, w *radius.Responder) {
+	kind := req.Attributes.Credential()
+	name := req.Attributes.Bytes(attr.UserName)
+	switch {
+	case kind == attr.CredentialEAP:
+		h.rejectEAP(req, w)
+		return
+	case kind == attr.CredentialNone:
+		h.reject(req, w, RejectNoCredential)
+		return
+	case kind != attr.CredentialPAP && kind != attr.CredentialCHAP:
+		h.reject(req, w, RejectMethod)
+		return
+	case len(name) == 0:
+		h.reject(req, w, RejectNoUserName)
+		return
+	}
+	user := text(name)
+	stale := h.stale(req.Received)
+	var found fsm.Login
+	h.log.View(func(s *fsm.State) { found = s.FindLogin(user) })
+	if found.Subscription == "" {
+		h.refuse(req, w, RejectUnknown, stale)
+		return
+	}
+	match, fault := h.verify(req, kind, &found)
+	switch {
+	case fault == verifySealed:
+		h.dropAuth(w, DropSealed)
+	case fault == verifyMalformed:
+		h.reject(req, w, RejectMalformed)
+	case !match:
+		h.refuse(req, w, RejectPassword, stale)
+	case found.Reason != command.ReasonNone:
+		h.refuse(req, w, rejectOf(found.Reason), stale)
+	case stale && (found.MustReserve || !h.cfg.AcceptWhenStale):
+		h.dropAuth(w, DropStale)
+	case found.MustReserve:
+		h.reserve(req, w, user, &found)
+	default:
+		if stale {
+			h.counters.acceptsStale.Add(1)
+		}
+		h.accept(req, w, user, &found, command.Result{})
+	}
+}
+
+// verifyFault is why a password could not be compared.
+type verifyFault uint8
+
+const (
+	verifyNone verifyFault = iota
+	verifySealed
+	verifyMalformed
+)
+
+// verify compares the credential with the subscription's password, in constant
+// time. A subscription without a password matches nothing.
+func (h *Handler) verify(req *radius.Request, kind attr.CredentialKind, found *fsm.Login) (bool, verifyFault) {
+	clear, err := h.passwords.open(found.Subscription, found.Password)
+	if err != nil {
+		if h.sealed.allow() {
+			h.logger.Error("login not answered", slog.String("error", err.Error()), slog.Uint64("faults", h.counters.passwordFaults.Load()))
+		}
+		return false, verifySealed
+	}
+	if len(clear) == 0 {
+		return false, verifyNone
+	}
+	var match bool
+	if kind == attr.CredentialCHAP {
+		match, err = req.CheckCHAP(clear)
+	} else {
+		match, err = req.CheckPAP(func(given []byte) bool { return subtle.ConstantTimeCompare(given, clear) == 1 })
+	}
+	if err != nil {
+		return false, verifyMalformed
+	}
+	return match, verifyNone
+}
+
+// reserve asks the log for a session slot and, for a metered subscription, a hold;
+// the reply waits for it. The key makes a repeated request get the first answer.
+func (h *Handler) reserve(req *radius.Request, w *radius.Responder, user string, found *fsm.Login) {
+	l := req.Attributes
+	session, station, port := text(l.Bytes(attr.AcctSessionID)), text(l.Bytes(attr.CallingStationID)), portOf(l)
+	c := &command.Reserve{
+		Meta: h.meta(req.Received),
+		NAS:  req.Client.ID, Key: fsm.ReserveKey(req.Client.ID, session, station, port, user),
+		SessionID: session, Login: user, CallingStation: station, NASPort: port,
+	}
+	login := *found
+	h.counters.reserves.Add(1)
+	h.counters.reservesWaiting.Add(1)
+	h.log.Propose(c, func(res command.Result, err error) {
+		h.counters.reservesWaiting.Add(-1)
+		if err != nil {
+			h.dropAuth(w, DropLog)
+			return
+		}
+		switch res.Code {
+		case command.OK, command.Repeated:
+			h.accept(req, w, user, &login, res)
+		case command.Refused:
+			h.reject(req, w, rejectOf(res.Reason))
+		case command.Overloaded:
+			h.dropAuth(w, DropOverload)
+		default:
+			h.dropAuth(w, DropNotConfigured)
+		}
+	})
+}
+
+// refuse rejects; a node that hears no leader gives no answer, since another may
+// know of a payment or a new password.
+func (h *Handler) refuse(req *radius.Request, w *radius.Responder, why Reject, stale bool) {
+	if stale {
+		h.dropAuth(w, DropStale)
+		return
+	}
+	h.reject(req, w, why)
+}
+
+func (h *Handler) dropAuth(w *radius.Responder, why Drop) {
+	h.counters.authDropped[why].Add(1)
+	w.Drop(why.radius())
+}
+
+func (h *Handler) meta(at time.Time) command.Meta {
+	return command.Meta{At: at.UnixMicro(), Node: h.cfg.Node}
+}
+
+// interimOf is the offering's interim interval with a share of up to a fifth on
+// top, by login: after a power cut the interims of a region do not come all at
+// once.
+func interimOf(o *tariff.Offering, login string) int64 {
+	interim := int64(o.Profile.InterimSeconds)
+	return interim + int64(fnv32(login))%(interim/5+1)
+}

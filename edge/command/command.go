@@ -1,0 +1,172 @@
+// Package command is the log's vocabulary: one struct for each command that can
+// stand in a region's raft log, with its canonical encoding and its typed result.
+//
+// It owns the shapes and the codec. What a command does is edge/fsm's business.
+package command
+
+import (
+	"meridian/internal/feed"
+	"meridian/internal/journal"
+)
+
+// Meta says who proposed a command and when, by that node's clock (Unix
+// microseconds). The state machine reads no clock: what it needs is here.
+type Meta struct {
+	At   int64
+	Node string
+}
+
+// Command is one of the structs of this package.
+type Command interface {
+	kind() kind
+}
+
+// Status is an Acct-Status-Type (RFC 2866 section 5.1).
+type Status uint8
+
+// Status values.
+const (
+	Start   Status = 1
+	Stop    Status = 2
+	Interim Status = 3
+	On      Status = 7
+	Off     Status = 8
+)
+
+// Accounting is one Accounting-Request, or what mediation made of a record.
+type Accounting struct {
+	Meta
+	NAS            string // registry id
+	SessionID      string // Acct-Session-Id
+	Login          string
+	Status         Status
+	Event          int64 // Unix seconds
+	Seconds        int64 // Acct-Session-Time, −1 when absent
+	In, Out        uint64
+	Giga           bool
+	FramedIP       string
+	CallingStation string
+	NASPort        string
+	Cause          uint32
+}
+
+// Reserve asks for what must be exact before an Accept: a session slot, and for a
+// metered subscription a hold on its buckets. Asked again under the same Key
+// within its life it gets the same answer.
+type Reserve struct {
+	Meta
+	NAS            string
+	Key            string // Acct-Session-Id, or else Calling-Station-Id/NAS-Port-Id, with the login
+	SessionID      string
+	Login          string
+	CallingStation string
+	NASPort        string
+}
+
+// Feed carries rows from the centre, dense by number.
+type Feed struct {
+	Meta
+	Rows []feed.Row
+}
+
+// Tick carries the nodes' clocks (Unix microseconds); their median moves region
+// time.
+type Tick struct {
+	Meta
+	Clocks []int64
+}
+
+// Configure sets the region's policy. It is proposed once, when the region is
+// founded.
+type Configure struct {
+	Meta
+	Region string
+	Policy Policy
+}
+
+// OpenEpoch begins an epoch that the centre issued. Previous is the last hash the
+// centre accepted of the epoch before.
+type OpenEpoch struct {
+	Meta
+	Epoch    uint64
+	Previous journal.Hash
+}
+
+// Acked says up to where the centre has the region's ledger.
+type Acked struct {
+	Meta
+	Epoch uint64
+	Seq   uint64
+	Hash  journal.Hash
+}
+
+// Mode is how the region stands to the centre.
+type Mode uint8
+
+// Modes.
+const (
+	Isolated Mode = iota
+	Degraded
+	Connected
+)
+
+// String returns the mode's name.
+func (m Mode) String() string { return [...]string{"isolated", "degraded", "connected"}[min(m, 2)] }
+
+// SetMode changes the mode.
+type SetMode struct {
+	Meta
+	Mode Mode
+}
+
+// EffectOutcome is what became of an effect that was sent.
+type EffectOutcome uint8
+
+// Outcomes: the NAS did it; the NAS knows no such session; it could not be done.
+const (
+	EffectDone EffectOutcome = iota
+	EffectNoSession
+	EffectFailed
+)
+
+// EffectsDone takes effects off the queue.
+type EffectsDone struct {
+	Meta
+	Done []EffectResult
+}
+
+// EffectResult is the outcome of one effect.
+type EffectResult struct {
+	ID      uint64
+	Outcome EffectOutcome
+}
+
+// CutAll cuts up to Limit sessions that have uncut usage, oldest first.
+type CutAll struct {
+	Meta
+	Limit int
+}
+
+// Audit asks every replica for its totals at this point of the log.
+type Audit struct {
+	Meta
+}
+
+// Policy is what a region is configured with. Every replica has the same, because
+// it comes by the log. Times are seconds.
+type Policy struct {
+	CutAge            int64 // uncut usage is cut at this age
+	StaleAfter        int64 // a session that has not reported for so long is closed
+	TombstoneLife     int64 // closed sessions are remembered for so long
+	ReservationTTL    int64 // a reservation that no Start adopts ends after this
+	MaxBacklogEntries int64 // unacknowledged entries at which new sessions are refused
+	DuePerTick        int64 // due items that one tick handles
+}
+
+// DefaultPolicy returns the documented defaults.
+func DefaultPolicy() Policy {
+	return Policy{
+		CutAge: 3600, StaleAfter: 3600, TombstoneLife: 7 * 86400, ReservationTTL: 120,
+		MaxBacklogEntries: 20_000_000, DuePerTick: 2000,
+	}
+}

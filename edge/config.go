@@ -1,0 +1,128 @@
+package edge
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"meridian/edge/command"
+	"meridian/ops/metrics"
+	"meridian/replication/identity"
+	"meridian/replication/seal"
+)
+
+// Peer is a member that founds the region.
+type Peer struct {
+	ID      string
+	Raft    string // host:port
+	Forward string // host:port
+	Gossip  string // host:port
+}
+
+// Start is what a node does when its directory holds no state.
+type Start uint8
+
+// Ways to start.
+const (
+	Resume Start = iota // refuse: a node that has been a member must bring its state
+	Found               // found the region together with Peers
+	Join                // wait for the leader to add this node
+)
+
+// Config is one node of a region.
+type Config struct {
+	Region string
+	Node   string
+	Dir    string
+
+	RadiusAuth netip.AddrPort // where Access-Requests come in
+	RadiusAcct netip.AddrPort // where Accounting-Requests come in
+	HTTP       string         // status, metrics and the node's API, host:port
+	Raft       string         // between nodes, mutual TLS, host:port
+	Forward    string         // between nodes, mutual TLS, host:port
+	Gossip     string         // between nodes, encrypted, host:port
+	Peers      []Peer         // all founding members, this node included
+	Centre     []string       // link servers of the centre, host:port
+
+	Identity  *identity.Bundle // names this node
+	DataRing  *seal.Ring       // seals log, segments and snapshots
+	Ring      *seal.Ring       // the region's ring, with which the centre seals credentials
+	GossipKey []byte           // 32 octets
+
+	// Start says what a node without state does. A member whose disk was lost must
+	// not come back empty on its own: it would vote without what it acknowledged.
+	Start Start
+
+	Policy   command.Policy // given to the region once, when it is founded
+	Version  string
+	TickEach time.Duration // how often region time moves
+	// IsolatedAfter is how long the link may be away before the region calls itself
+	// isolated; until then it is degraded.
+	IsolatedAfter time.Duration
+	// StaleAfter is how long a node may be without a leader before it accepts only
+	// what needs no exactness.
+	StaleAfter time.Duration
+	// CutPerTick is how many sessions each tick cuts after the link returned.
+	CutPerTick int
+	// SnapshotEntries is how many log entries make a new snapshot due.
+	SnapshotEntries uint64
+
+	Logger   *slog.Logger
+	Registry *metrics.Registry // nil: no metrics are exported
+}
+
+// DefaultConfig returns the limits and times; who, where and the keys are to be
+// given.
+func DefaultConfig() Config {
+	return Config{
+		Policy: command.DefaultPolicy(), TickEach: time.Second, IsolatedAfter: 10 * time.Second,
+		StaleAfter: 10 * time.Second, CutPerTick: 500, SnapshotEntries: 8192,
+	}
+}
+
+// Validate reports every fault at once.
+func (c *Config) Validate() error {
+	var faults []error
+	bad := func(format string, args ...any) { faults = append(faults, fmt.Errorf("edge config: "+format, args...)) }
+	if !identity.ValidName(c.Region) || !identity.ValidName(c.Node) {
+		bad("region %q, node %q: give both, each 1 to 63 of a-z, 0-9 and hyphen", c.Region, c.Node)
+	}
+	if c.Dir == "" {
+		bad("dir is empty: name the node's data directory")
+	}
+	if !c.RadiusAuth.IsValid() || !c.RadiusAcct.IsValid() {
+		bad("radius_auth %v, radius_acct %v: give both as address:port", c.RadiusAuth, c.RadiusAcct)
+	}
+	for name, addr := range map[string]string{"http": c.HTTP, "raft": c.Raft, "forward": c.Forward, "gossip": c.Gossip} {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			bad("%s %q: write host:port", name, addr)
+		}
+	}
+	self := false
+	for _, p := range c.Peers {
+		self = self || p.ID == c.Node
+	}
+	if !self {
+		bad("peers: this node %q is not among them: list all founding members", c.Node)
+	}
+	if len(c.Centre) == 0 {
+		bad("centre is empty: give host:port of at least one link server")
+	}
+	if c.Identity == nil || c.DataRing == nil || c.Ring == nil || len(c.GossipKey) != 32 {
+		bad("identity, data ring, region ring or gossip key is missing: name their files")
+	}
+	if c.Logger == nil {
+		bad("logger is missing")
+	}
+	if c.TickEach <= 0 || c.IsolatedAfter <= 0 || c.StaleAfter <= 0 || c.CutPerTick < 1 || c.SnapshotEntries < 1 {
+		bad("tick_each, isolated_after, stale_after, cut_per_tick and snapshot_entries must be above 0")
+	}
+	p := c.Policy
+	if p.CutAge < 1 || p.StaleAfter < 60 || p.TombstoneLife < 3600 || p.ReservationTTL < 1 || p.MaxBacklogEntries < 1 || p.DuePerTick < 1 {
+		bad("policy %+v: see DefaultPolicy for usable values", p)
+	}
+	return errors.Join(faults...)
+}

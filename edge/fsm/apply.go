@@ -1,0 +1,161 @@
+package fsm
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"meridian/edge/command"
+	"meridian/internal/invariant"
+)
+
+// Apply executes one command. The same commands in the same order give the same
+// state, entries and results on every replica. A command that cannot be executed
+// says so by its result and changes nothing else.
+func (s *State) Apply(c command.Command) command.Result {
+	if _, founding := c.(*command.Configure); !founding && !s.Configured {
+		return command.Result{Code: command.NotConfigured}
+	}
+	switch c := c.(type) {
+	case *command.Accounting:
+		if !s.serving() {
+			return command.Result{Code: command.NotConfigured}
+		}
+		return s.applyAccounting(c)
+	case *command.Reserve:
+		if !s.serving() {
+			return command.Result{Code: command.NotConfigured}
+		}
+		return s.applyReserve(c)
+	case *command.Feed:
+		return s.applyFeed(c)
+	case *command.Tick:
+		return s.applyTick(c)
+	case *command.Configure:
+		return s.applyConfigure(c)
+	case *command.OpenEpoch:
+		return s.applyOpenEpoch(c)
+	case *command.Acked:
+		return s.applyAcked(c)
+	case *command.SetMode:
+		return s.applySetMode(c)
+	case *command.EffectsDone:
+		return s.applyEffectsDone(c)
+	case *command.CutAll:
+		return s.applyCutAll(c)
+	case *command.Audit:
+		return command.Result{}
+	}
+	invariant.Check(false, "command %T has no place in Apply", c)
+	return command.Result{}
+}
+
+// serving tells whether there is a ledger to write to (the centre issued an epoch)
+// and a time to write it by.
+func (s *State) serving() bool { return s.Epoch != 0 && s.Now != 0 }
+
+// applyConfigure founds the region; a second founding changes nothing.
+func (s *State) applyConfigure(c *command.Configure) command.Result {
+	if s.Configured {
+		return command.Result{Code: command.Repeated}
+	}
+	s.Region, s.Policy, s.Configured = c.Region, c.Policy, true
+	return command.Result{}
+}
+
+// applyOpenEpoch begins the next epoch with an entry that names the last accepted
+// hash of the one before.
+func (s *State) applyOpenEpoch(c *command.OpenEpoch) command.Result {
+	if c.Epoch <= s.Epoch {
+		return command.Result{Code: command.Repeated}
+	}
+	if s.Epoch != 0 {
+		// Moving live leases and uncut usage to another epoch is a drill of its own
+		// that needs two persons; a running region never does it by itself.
+		return command.Result{Code: command.OutOfOrder}
+	}
+	s.Epoch = c.Epoch
+	s.emitEpoch(fmt.Sprintf("%x", c.Previous))
+	return command.Result{}
+}
+
+func (s *State) applyAcked(c *command.Acked) command.Result {
+	if c.Epoch != s.Epoch || c.Seq > s.Seq {
+		return command.Result{Code: command.OutOfOrder}
+	}
+	if c.Seq <= s.Acked {
+		return command.Result{Code: command.Repeated}
+	}
+	s.Acked, s.AckedHash = c.Seq, c.Hash
+	return command.Result{}
+}
+
+// applySetMode changes the mode. When the link returns, what is uncut is cut by
+// the following ticks, so that the centre sees it soon but not all at once.
+func (s *State) applySetMode(c *command.SetMode) command.Result {
+	if c.Mode == s.Mode {
+		return command.Result{Code: command.Repeated}
+	}
+	s.Mode, s.ModeSince = c.Mode, s.Now
+	return command.Result{}
+}
+
+// applyTick moves region time to the median of the nodes' clocks, never
+// backwards, and handles what is due, at most Policy.DuePerTick items in order.
+func (s *State) applyTick(c *command.Tick) command.Result {
+	if len(c.Clocks) == 0 {
+		return command.Result{Code: command.OutOfOrder}
+	}
+	clocks := slices.Clone(c.Clocks)
+	slices.Sort(clocks)
+	s.Now = max(s.Now, clocks[(len(clocks)-1)/2])
+	// Timers that moved are not counted: a replica restored from a snapshot does
+	// not have them, and must handle the same items in the same tick.
+	for handled := int64(0); handled < s.Policy.DuePerTick; {
+		t, ok := s.timers.due(s.seconds())
+		if !ok {
+			break
+		}
+		if s.handleTimer(t) {
+			handled++
+		}
+	}
+	s.flushNASHours()
+	return command.Result{}
+}
+
+// applyCutAll cuts the sessions that have uncut usage, the oldest first.
+func (s *State) applyCutAll(c *command.CutAll) command.Result {
+	var uncut []*Session
+	for _, key := range s.sessionKeys() {
+		if sess := s.sessions[key]; sess.Uncut != 0 {
+			uncut = append(uncut, sess)
+		}
+	}
+	slices.SortStableFunc(uncut, func(a, b *Session) int { return cmp.Compare(a.Uncut, b.Uncut) })
+	for _, sess := range uncut[:min(max(c.Limit, 0), len(uncut))] {
+		s.cut(sess)
+	}
+	return command.Result{}
+}
+
+func (s *State) applyEffectsDone(c *command.EffectsDone) command.Result {
+	for _, d := range c.Done {
+		e := s.effects[d.ID]
+		if e == nil {
+			continue
+		}
+		delete(s.effects, d.ID)
+		sess := s.sessions[e.Session]
+		if sess == nil || !sess.Open || e.Kind != EffectDisconnect {
+			continue
+		}
+		switch d.Outcome {
+		case command.EffectNoSession:
+			s.close(sess, causeLostService, false)
+		case command.EffectFailed:
+			sess.Disconnect = false
+		}
+	}
+	return command.Result{}
+}

@@ -1,0 +1,240 @@
+package fsm
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
+
+	"meridian/edge/balance"
+	"meridian/edge/command"
+	"meridian/edge/session"
+	"meridian/internal/canon"
+	"meridian/internal/feed"
+	"meridian/internal/invariant"
+	"meridian/internal/journal"
+	"meridian/internal/money"
+	"meridian/internal/tariff"
+	"meridian/internal/verify"
+)
+
+// dumpFormat is the first octet of a dump.
+const dumpFormat = 1
+
+// Hash is the SHA-256 of the dump: equal on replicas that applied the same log.
+func (s *State) Hash() journal.Hash { return sha256.Sum256(s.Dump()) }
+
+// Dump returns the whole state in canonical form. Indexes and timers are left
+// out: Load makes them from the rest.
+func (s *State) Dump() []byte {
+	invariant.Check(len(s.out) == 0, "dump with %d entries not taken", len(s.out))
+	w := &canon.Writer{B: make([]byte, 0, 256+200*len(s.sessions)+300*len(s.subscriptions))}
+	w.Byte(dumpFormat)
+	s.dumpHead(w)
+	s.dumpCatalog(w)
+	s.dumpBalances(w)
+	s.dumpSessions(w)
+	s.dumpQueues(w)
+	return w.B
+}
+
+// Load reads what Dump wrote.
+func Load(b []byte) (*State, error) {
+	r := canon.NewReader(b)
+	if f := r.Byte(); f != dumpFormat {
+		r.Fail("state format %d is not known: upgrade this node", f)
+	}
+	s := New()
+	s.loadHead(r)
+	s.loadCatalog(r)
+	s.loadBalances(r)
+	s.loadSessions(r)
+	s.loadQueues(r)
+	if err := r.Close(); err != nil {
+		return nil, fmt.Errorf("load state: %w", err)
+	}
+	return s, nil
+}
+
+func (s *State) dumpHead(w *canon.Writer) {
+	w.String(s.Region)
+	w.Bool(s.Configured)
+	s.Policy.Append(w)
+	for _, v := range []uint64{s.Epoch, s.FeedVersion, s.FeedApplied, s.Seq, s.Acked, s.nextEffect, s.Anomalies} {
+		w.Uvarint(v)
+	}
+	for _, v := range []int64{s.Now, int64(s.Mode), s.ModeSince, int64(s.OverrunSum), int64(s.OverrunWorst)} {
+		w.Varint(v)
+	}
+	w.Hash(s.Head)
+	w.Hash(s.AckedHash)
+}
+
+func (s *State) loadHead(r *canon.Reader) {
+	s.Region, s.Configured, s.Policy = r.String(), r.Bool(), command.ReadPolicy(r)
+	for _, p := range []*uint64{&s.Epoch, &s.FeedVersion, &s.FeedApplied, &s.Seq, &s.Acked, &s.nextEffect, &s.Anomalies} {
+		*p = r.Uvarint()
+	}
+	s.Now, s.Mode, s.ModeSince = r.Varint(), command.Mode(r.Varint()), r.Varint()
+	s.OverrunSum, s.OverrunWorst = money.Amount(r.Varint()), money.Amount(r.Varint())
+	s.Head, s.AckedHash = r.Hash(), r.Hash()
+}
+
+func (s *State) dumpCatalog(w *canon.Writer) {
+	keys := make([]entityKey, 0, len(s.versions))
+	for k := range s.versions {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, func(a, b entityKey) int {
+		if a.kind != b.kind {
+			return compareString(string(a.kind), string(b.kind))
+		}
+		return compareString(a.id, b.id)
+	})
+	w.Uvarint(uint64(len(keys)))
+	for _, k := range keys {
+		w.String(string(k.kind))
+		w.String(k.id)
+		w.Uvarint(s.versions[k])
+	}
+	w.Uvarint(uint64(len(s.offerings)))
+	for _, id := range sortedKeys(s.offerings) {
+		w.Uvarint(uint64(len(s.offerings[id])))
+		for _, o := range s.offerings[id] {
+			o.AppendCanonical(w)
+		}
+	}
+	w.Uvarint(uint64(len(s.nas)))
+	for _, id := range sortedKeys(s.nas) {
+		n := s.nas[id]
+		for _, v := range []string{n.ID, n.Address, n.Vendor, string(n.Secret), n.CoA} {
+			w.String(v)
+		}
+		for _, v := range []int64{n.BootAt, n.Hour, n.Sessions, int64(n.In), int64(n.Out), n.wake} {
+			w.Varint(v)
+		}
+	}
+	w.Uvarint(uint64(len(s.operators)))
+	for _, id := range sortedKeys(s.operators) {
+		o := s.operators[id]
+		for _, v := range []string{o.ID, o.Login, o.Role, string(o.TokenHash)} {
+			w.String(v)
+		}
+		w.Bool(o.Revoked)
+	}
+}
+
+func (s *State) loadCatalog(r *canon.Reader) {
+	for n := r.Count(3); n > 0; n-- {
+		k := entityKey{feed.Kind(r.String()), r.String()}
+		s.versions[k] = r.Uvarint()
+	}
+	for n := r.Count(2); n > 0; n-- {
+		var list []*tariff.Offering
+		for m := r.Count(2); m > 0; m-- {
+			list = append(list, tariff.ReadOffering(r))
+		}
+		if len(list) > 0 {
+			s.offerings[list[0].ID] = list
+		}
+	}
+	for n := r.Count(11); n > 0; n-- {
+		nas := &NAS{NAS: feed.NAS{ID: r.String(), Address: r.String(), Vendor: r.String(), Secret: r.Bytes(), CoA: r.String()}, open: map[journal.SessionKey]*Session{}}
+		nas.BootAt, nas.Hour, nas.Sessions = r.Varint(), r.Varint(), r.Varint()
+		nas.In, nas.Out = uint64(r.Varint()), uint64(r.Varint())
+		if wake := r.Varint(); wake != 0 {
+			s.wakeNASBoot(nas, wake)
+		}
+		s.nas[nas.ID] = nas
+	}
+	for n := r.Count(5); n > 0; n-- {
+		o := &feed.Operator{ID: r.String(), Login: r.String(), Role: r.String(), TokenHash: r.Bytes(), Revoked: r.Bool()}
+		s.operators[o.ID] = o
+	}
+}
+
+func (s *State) dumpBalances(w *canon.Writer) {
+	w.Uvarint(uint64(len(s.buckets)))
+	for _, id := range sortedKeys(s.buckets) {
+		b := s.buckets[id]
+		w.String(b.ID)
+		w.String(b.Account)
+		w.String(string(b.Unit))
+		for _, v := range []int64{int64(b.Priority), b.Expires, b.G, b.T, b.S, b.X, b.B, b.P, b.U, b.H, b.Allowance, b.ReclaimTo, b.Wanted} {
+			w.Varint(v)
+		}
+	}
+	w.Uvarint(uint64(len(s.subscriptions)))
+	for _, id := range sortedKeys(s.subscriptions) {
+		sub := s.subscriptions[id]
+		row := &sub.Subscription
+		for _, v := range []string{row.ID, row.Account, row.Login, string(row.Password), row.Offering, sub.Offering, sub.Previous} {
+			w.String(v)
+		}
+		for _, v := range []bool{row.Terminated, sub.Barred, sub.Terminated, sub.Lapsed, s.logins[row.Login] == sub} {
+			w.Bool(v)
+		}
+		w.Uvarint(sub.Version)
+		w.Varint(sub.Since)
+		w.Varint(sub.PaidUntil)
+		w.Varint(sub.wake)
+	}
+}
+
+func (s *State) loadBalances(r *canon.Reader) {
+	for n := r.Count(16); n > 0; n-- {
+		b := &balance.Bucket{ID: r.String(), Account: r.String(), Unit: journal.Unit(r.String()), Priority: int(r.Varint())}
+		for _, p := range []*int64{&b.Expires, &b.G, &b.T, &b.S, &b.X, &b.B, &b.P, &b.U, &b.H, &b.Allowance, &b.ReclaimTo, &b.Wanted} {
+			*p = r.Varint()
+		}
+		s.buckets[b.ID] = b
+		if b.Wanted > b.G {
+			s.wanting[b.ID] = true
+		}
+		s.byAccount[b.Account] = append(s.byAccount[b.Account], b)
+	}
+	for _, list := range s.byAccount {
+		slices.SortFunc(list, balance.Before)
+	}
+	for n := r.Count(15); n > 0; n-- {
+		sub := &Subscription{Subscription: feed.Subscription{ID: r.String(), Account: r.String(), Login: r.String(), Password: r.Bytes(), Offering: r.String()}, Offering: r.String(), Previous: r.String()}
+		var ownsLogin bool
+		for _, p := range []*bool{&sub.Subscription.Terminated, &sub.Barred, &sub.Terminated, &sub.Lapsed, &ownsLogin} {
+			*p = r.Bool()
+		}
+		sub.Version, sub.Since, sub.PaidUntil = r.Uvarint(), r.Varint(), r.Varint()
+		if wake := r.Varint(); wake != 0 {
+			s.wakeRenewal(sub, wake)
+		}
+		s.subscriptions[sub.ID] = sub
+		if ownsLogin {
+			s.logins[sub.Login] = sub
+		}
+		s.indexAccount(sub)
+	}
+}
+
+func appendMeter(w *canon.Writer, m session.Meter) {
+	w.Uvarint(m.In)
+	w.Uvarint(m.Out)
+	w.Varint(m.Seconds)
+	w.Varint(m.Event)
+}
+
+func readMeter(r *canon.Reader) session.Meter {
+	return session.Meter{In: r.Uvarint(), Out: r.Uvarint(), Seconds: r.Varint(), Event: r.Varint()}
+}
+
+func appendParts(w *canon.Writer, parts []verify.Part) {
+	w.Uvarint(uint64(len(parts)))
+	for _, p := range parts {
+		w.String(p.Bucket)
+		w.Varint(p.Amount)
+	}
+}
+
+func readParts(r *canon.Reader) (parts []verify.Part) {
+	for n := r.Count(2); n > 0; n-- {
+		parts = append(parts, verify.Part{Bucket: r.String(), Amount: r.Varint()})
+	}
+	return parts
+}

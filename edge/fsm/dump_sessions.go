@@ -1,0 +1,151 @@
+package fsm
+
+import (
+	"cmp"
+
+	"meridian/internal/canon"
+	"meridian/internal/feed"
+	"meridian/internal/journal"
+	"meridian/internal/money"
+	"meridian/internal/rating"
+)
+
+func compareString(a, b string) int { return cmp.Compare(a, b) }
+
+func (s *State) dumpSessions(w *canon.Writer) {
+	keys := s.sessionKeys()
+	w.Uvarint(uint64(len(keys)))
+	for _, k := range keys {
+		sess := s.sessions[k]
+		k.Append(w)
+		for _, v := range []string{sess.Login, sess.Subscription, sess.Account, sess.FramedIP, sess.CallingStation, sess.NASPort, sess.Offering, sess.ReserveKey} {
+			w.String(v)
+		}
+		for _, v := range []bool{sess.Open, sess.Final, sess.Disconnect} {
+			w.Bool(v)
+		}
+		appendMeter(w, sess.Meter)
+		appendMeter(w, sess.CutMeter)
+		journal.AppendState(w, sess.Rating)
+		journal.AppendState(w, sess.CutBefore)
+		journal.AppendSlices(w, sess.Slices)
+		journal.AppendSlices(w, []rating.Slice{sess.PendingOverrun})
+		appendParts(w, sess.Pending)
+		appendParts(w, sess.Hold)
+		for _, v := range []uint32{sess.Cause, sess.Version, sess.Cuts} {
+			w.Uvarint(uint64(v))
+		}
+		for _, v := range []int64{sess.Seen, sess.Uncut, sess.HoldUntil, sess.Limit, int64(sess.OverrunTotal), sess.wake} {
+			w.Varint(v)
+		}
+	}
+	w.Uvarint(uint64(len(s.reservations)))
+	for _, key := range sortedKeys(s.reservations) {
+		x := s.reservations[key]
+		for _, v := range []string{x.Key, x.NAS, x.SessionID, x.CallingStation, x.NASPort, x.Subscription} {
+			w.String(v)
+		}
+		appendParts(w, x.Hold)
+		for _, v := range []int64{x.Until, x.Limit, x.wake} {
+			w.Varint(v)
+		}
+	}
+}
+
+func (s *State) loadSessions(r *canon.Reader) {
+	for n := r.Count(30); n > 0; n-- {
+		sess := &Session{Key: journal.ReadSessionKey(r)}
+		for _, p := range []*string{&sess.Login, &sess.Subscription, &sess.Account, &sess.FramedIP, &sess.CallingStation, &sess.NASPort, &sess.Offering, &sess.ReserveKey} {
+			*p = r.String()
+		}
+		for _, p := range []*bool{&sess.Open, &sess.Final, &sess.Disconnect} {
+			*p = r.Bool()
+		}
+		sess.Meter, sess.CutMeter = readMeter(r), readMeter(r)
+		sess.Rating, sess.CutBefore = journal.ReadState(r), journal.ReadState(r)
+		sess.Slices = journal.ReadSlices(r)
+		if over := journal.ReadSlices(r); len(over) == 1 {
+			sess.PendingOverrun = over[0]
+		} else {
+			r.Fail("session %s: %d pending overruns, want 1", sess.Key, len(over))
+		}
+		sess.Pending, sess.Hold = readParts(r), readParts(r)
+		for _, p := range []*uint32{&sess.Cause, &sess.Version, &sess.Cuts} {
+			*p = uint32(r.Uvarint())
+		}
+		for _, p := range []*int64{&sess.Seen, &sess.Uncut, &sess.HoldUntil, &sess.Limit} {
+			*p = r.Varint()
+		}
+		sess.OverrunTotal = money.Amount(r.Varint())
+		wake := r.Varint()
+		if r.Err() != nil {
+			return
+		}
+		s.addSession(sess)
+		if wake != 0 {
+			s.wakeSession(sess, wake)
+		}
+	}
+	for n := r.Count(10); n > 0; n-- {
+		x := &Reservation{}
+		for _, p := range []*string{&x.Key, &x.NAS, &x.SessionID, &x.CallingStation, &x.NASPort, &x.Subscription} {
+			*p = r.String()
+		}
+		x.Hold = readParts(r)
+		x.Until, x.Limit = r.Varint(), r.Varint()
+		wake := r.Varint()
+		if r.Err() != nil {
+			return
+		}
+		s.reservations[x.Key] = x
+		if sub := s.subscriptions[x.Subscription]; sub != nil {
+			sub.reserved++
+		}
+		s.wakeReservation(x, wake)
+	}
+}
+
+func (s *State) dumpQueues(w *canon.Writer) {
+	w.Uvarint(uint64(len(s.effects)))
+	for _, id := range sortedKeys(s.effects) {
+		e := s.effects[id]
+		w.Uvarint(e.ID)
+		w.Byte(byte(e.Kind))
+		e.Session.Append(w)
+		w.String(e.Login)
+		w.String(e.FramedIP)
+		w.Varint(e.Limit)
+		w.Bool(e.Seconds)
+	}
+	w.Uvarint(uint64(len(s.answeredLog)))
+	for _, id := range s.answeredLog {
+		w.String(id)
+	}
+	w.Uvarint(uint64(len(s.waiting)))
+	for _, id := range sortedKeys(s.waiting) {
+		o := s.waiting[id]
+		for _, v := range []string{o.ID, o.Subscription, string(o.Action), o.Offering, o.Bucket, o.Reason} {
+			w.String(v)
+		}
+		for _, v := range []int64{o.NotBefore, o.Expires, int64(o.IfVersion), int64(o.Amount)} {
+			w.Varint(v)
+		}
+	}
+}
+
+func (s *State) loadQueues(r *canon.Reader) {
+	for n := r.Count(9); n > 0; n-- {
+		e := &Effect{ID: r.Uvarint(), Kind: EffectKind(r.Byte()), Session: journal.ReadSessionKey(r), Login: r.String(), FramedIP: r.String(), Limit: r.Varint(), Seconds: r.Bool()}
+		s.effects[e.ID] = e
+	}
+	for n := r.Count(1); n > 0; n-- {
+		s.remember(r.String())
+	}
+	for n := r.Count(10); n > 0; n-- {
+		o := feed.Order{ID: r.String(), Subscription: r.String(), Action: feed.Action(r.String()), Offering: r.String(), Bucket: r.String(), Reason: r.String()}
+		o.NotBefore, o.Expires = r.Varint(), r.Varint()
+		o.IfVersion, o.Amount = uint64(r.Varint()), money.Amount(r.Varint())
+		s.waiting[o.ID] = o
+		s.wakeOrder(o.ID, o.NotBefore)
+	}
+}

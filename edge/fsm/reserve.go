@@ -1,0 +1,286 @@
+package fsm
+
+import (
+	"meridian/edge/balance"
+	"meridian/edge/command"
+	"meridian/internal/journal"
+	"meridian/internal/money"
+	"meridian/internal/rating"
+	"meridian/internal/tariff"
+	"meridian/internal/verify"
+)
+
+// applyReserve grants a session slot and, for a metered subscription, a hold.
+func (s *State) applyReserve(c *command.Reserve) command.Result {
+	refuse := func(r command.Reason) command.Result {
+		return command.Result{Code: command.Refused, Reason: r}
+	}
+	sub, o, reason := s.admit(c.Login)
+	if reason != command.ReasonNone {
+		return refuse(reason)
+	}
+	inSeconds := o.Usage != nil && o.Usage.Unit == tariff.Seconds
+	if r := s.reservations[c.Key]; r != nil && r.Subscription == sub.ID {
+		return command.Result{LimitUnits: r.Limit, Seconds: inSeconds}
+	}
+	if sess := s.sameSession(sub, c); sess != nil {
+		return command.Result{LimitUnits: sess.Limit, Seconds: inSeconds}
+	}
+	if r := s.reservations[c.Key]; r != nil { // the login was another subscription's
+		s.dropReservation(r)
+	}
+	s.takeOver(sub, c)
+	if s.openCount(sub)+sub.reserved >= o.Profile.SessionLimit {
+		return refuse(command.ReasonSessionLimit)
+	}
+	r := &Reservation{
+		Key: c.Key, NAS: c.NAS, SessionID: c.SessionID, CallingStation: c.CallingStation, NASPort: c.NASPort,
+		Subscription: sub.ID, Until: s.seconds() + s.Policy.ReservationTTL,
+	}
+	if o.Metered() {
+		s.topUp(sub.Account, o, rating.State{}, &r.Hold)
+		held := total(r.Hold)
+		if r.Limit = rating.Affordable(o.Usage, rating.State{}, money.Amount(held)); held == 0 || r.Limit == 0 {
+			s.releaseHold(&r.Hold, sub.Account)
+			s.want(sub.Account, o)
+			return refuse(command.ReasonNoBalance)
+		}
+	}
+	sub.reserved++
+	s.reservations[r.Key] = r
+	s.wakeReservation(r, r.Until)
+	return command.Result{LimitUnits: r.Limit, Seconds: inSeconds}
+}
+
+// admit finds the subscription of a login and the offering in force, and says why
+// it may not go online.
+func (s *State) admit(login string) (*Subscription, *tariff.Offering, command.Reason) {
+	sub := s.logins[login]
+	switch {
+	case sub == nil:
+		return nil, nil, command.ReasonUnknown
+	case sub.Terminated:
+		return sub, nil, command.ReasonTerminated
+	case sub.Barred:
+		return sub, nil, command.ReasonBarred
+	case int64(s.Backlog()) >= s.Policy.MaxBacklogEntries:
+		return sub, nil, command.ReasonBacklog
+	}
+	o := s.offeringAt(sub.Offering, s.seconds())
+	switch {
+	case o == nil:
+		return sub, nil, command.ReasonNoOffering
+	case o.Recurring != nil && sub.PaidUntil <= s.seconds():
+		return sub, o, command.ReasonUnpaid
+	}
+	return sub, o, command.ReasonNone
+}
+
+// sameSession finds the open session that this very request had reserved: a
+// request that arrives again after its Start gets the first answer.
+func (s *State) sameSession(sub *Subscription, c *command.Reserve) *Session {
+	for _, sess := range sub.open {
+		if sess.ReserveKey == c.Key && c.SessionID != "" && sess.Key.ID == c.SessionID {
+			return sess
+		}
+	}
+	return nil
+}
+
+// takeOver closes a session of the same line: the subscriber's equipment logs in
+// again there, so its Stop was lost. Usage that is reported later still counts.
+func (s *State) takeOver(sub *Subscription, c *command.Reserve) {
+	if c.CallingStation == "" && c.NASPort == "" {
+		return
+	}
+	for i := len(sub.open) - 1; i >= 0; i-- {
+		sess := sub.open[i]
+		if sess.Key.NAS == c.NAS && sess.CallingStation == c.CallingStation && sess.NASPort == c.NASPort {
+			s.close(sess, causeLostService, false)
+		}
+	}
+}
+
+// openCount counts open sessions, leaving out those that their NAS forgot when it
+// restarted.
+func (s *State) openCount(sub *Subscription) int {
+	n := 0
+	for _, sess := range sub.open {
+		if nas := s.nas[sess.Key.NAS]; nas == nil || sess.Key.Start >= nas.BootAt {
+			n++
+		}
+	}
+	return n
+}
+
+func total(parts []verify.Part) int64 {
+	var n int64
+	for _, p := range parts {
+		n += p.Amount
+	}
+	return n
+}
+
+// topUp raises a hold to the price of the offering's quota ahead of state, from
+// what is available and, while not connected, from the offline allowance.
+func (s *State) topUp(account string, o *tariff.Offering, state rating.State, hold *[]verify.Part) {
+	need, _, err := rating.Charge(o.Usage, state, o.Reservation.Quota)
+	if err != nil {
+		return
+	}
+	left := max(int64(need), 1) - total(*hold)
+	buckets := s.usable(account, journal.Unit(o.Currency))
+	for _, b := range buckets {
+		if left <= 0 {
+			return
+		}
+		n := b.Hold(left)
+		left -= n
+		addPart(hold, b.ID, n)
+	}
+	if s.Mode == command.Connected {
+		return
+	}
+	for _, b := range buckets {
+		if left <= 0 {
+			return
+		}
+		if s.borrow(b, left) > 0 {
+			n := b.Hold(left)
+			left -= n
+			addPart(hold, b.ID, n)
+		}
+	}
+}
+
+// want asks the centre for the part of a quota that the region lacks.
+func (s *State) want(account string, o *tariff.Offering) {
+	need, _, err := rating.Charge(o.Usage, rating.State{}, o.Reservation.Quota)
+	if err != nil {
+		return
+	}
+	for _, b := range s.usable(account, journal.Unit(o.Currency)) {
+		if total := b.G + int64(need); total > b.Wanted && total > b.G {
+			b.Wanted = total
+			s.wanting[b.ID] = true
+			s.wantedSerial++
+		}
+		return
+	}
+}
+
+// adopt gives a session the reservation that its login made.
+func (s *State) adopt(sess *Session) {
+	var r *Reservation
+	for _, key := range []string{
+		ReserveKey(sess.Key.NAS, sess.Key.ID, "", "", sess.Login),
+		ReserveKey(sess.Key.NAS, "", sess.CallingStation, sess.NASPort, sess.Login),
+	} {
+		if r = s.reservations[key]; r != nil && r.Subscription == sess.Subscription {
+			break
+		}
+		r = nil
+	}
+	if r == nil {
+		return
+	}
+	delete(s.reservations, r.Key)
+	sub := s.subscriptions[r.Subscription]
+	sub.reserved--
+	sess.ReserveKey, sess.Hold, sess.Limit = r.Key, r.Hold, r.Limit
+	if o := s.offeringAt(sub.Offering, s.seconds()); o != nil {
+		sess.HoldUntil = s.seconds() + max(o.Reservation.TTLSeconds, s.Policy.ReservationTTL)
+	}
+}
+
+// ReserveKey builds the key of a reservation: NAS and Acct-Session-Id, or without
+// one the line (Calling-Station-Id, NAS-Port-Id), and the login.
+func ReserveKey(nas, sessionID, callingStation, nasPort, login string) string {
+	if sessionID != "" {
+		return nas + "\x00s\x00" + sessionID + "\x00" + login
+	}
+	return nas + "\x00l\x00" + callingStation + "\x00" + nasPort + "\x00" + login
+}
+
+// renewHold keeps a metered session's hold alive and ahead of its usage. A
+// session that has nothing left and can get nothing is cut off by a Disconnect.
+func (s *State) renewHold(sess *Session) {
+	sub := s.subscriptions[sess.Subscription]
+	if sub == nil {
+		return
+	}
+	o := s.offeringAt(sub.Offering, s.seconds())
+	if o == nil || !o.Metered() {
+		return
+	}
+	state := sess.Rating
+	if sess.Offering != o.ID || sess.Version != o.Version {
+		state = rating.State{}
+	}
+	sess.HoldUntil = s.seconds() + max(o.Reservation.TTLSeconds, s.Policy.ReservationTTL)
+	need, _, err := rating.Charge(o.Usage, state, o.Reservation.Quota)
+	if err == nil && !sess.Disconnect && total(sess.Hold) < (int64(need)+1)/2 {
+		s.topUp(sess.Account, o, state, &sess.Hold)
+	}
+	more := rating.Affordable(o.Usage, state, money.Amount(total(sess.Hold)))
+	if len(sess.Hold) == 0 || more == 0 {
+		s.want(sess.Account, o)
+		s.disconnect(sess)
+		return
+	}
+	used := sess.Meter.Seconds
+	if o.Usage.Unit == tariff.Bytes {
+		used = int64(sess.Meter.In + sess.Meter.Out)
+	}
+	if limit := used + more; limit > sess.Limit {
+		sess.Limit = limit
+		s.queue(&Effect{Kind: EffectLimit, Session: sess.Key, Login: sess.Login, FramedIP: sess.FramedIP, Limit: limit, Seconds: o.Usage.Unit == tariff.Seconds})
+	}
+}
+
+func (s *State) disconnect(sess *Session) {
+	if !sess.Disconnect {
+		sess.Disconnect = s.queue(&Effect{Kind: EffectDisconnect, Session: sess.Key, Login: sess.Login, FramedIP: sess.FramedIP})
+	}
+}
+
+// queue adds an effect and tells whether there was room.
+func (s *State) queue(e *Effect) bool {
+	if len(s.effects) >= MaxEffects {
+		return false
+	}
+	s.nextEffect++
+	e.ID = s.nextEffect
+	s.effects[e.ID] = e
+	return true
+}
+
+func (s *State) dropReservation(r *Reservation) {
+	delete(s.reservations, r.Key)
+	if sub := s.subscriptions[r.Subscription]; sub != nil {
+		sub.reserved--
+		s.releaseHold(&r.Hold, sub.Account)
+	}
+}
+
+// releaseHold gives back what is held; then what the region owes (borrowed, asked
+// back by the centre) is served first.
+func (s *State) releaseHold(hold *[]verify.Part, account string) {
+	for _, p := range *hold {
+		s.buckets[p.Bucket].Release(p.Amount)
+	}
+	*hold = nil
+	for _, b := range s.byAccount[account] {
+		s.settle(b)
+	}
+}
+
+// settle repays what was borrowed and returns what the centre asks back.
+func (s *State) settle(b *balance.Bucket) {
+	if n := b.Repay(); n > 0 {
+		s.emit(journal.Entry{Kind: journal.KindRepaid, Account: b.Account, Bucket: b.ID, Unit: b.Unit, Amount: n})
+	}
+	if n := b.Return(); n > 0 {
+		s.emit(journal.Entry{Kind: journal.KindReturned, Account: b.Account, Bucket: b.ID, Unit: b.Unit, Amount: n})
+	}
+}

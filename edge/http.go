@@ -1,0 +1,246 @@
+package edge
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"meridian/edge/command"
+	"meridian/edge/fsm"
+	"meridian/ops/health"
+	"meridian/ops/metrics"
+	"meridian/replication/raftnode"
+)
+
+// Status is the node's own view of itself and its region.
+type Status struct {
+	Region        string     `json:"region"`
+	Node          string     `json:"node"`
+	Version       string     `json:"version"`
+	Role          string     `json:"role"`
+	Leader        string     `json:"leader"`
+	Term          uint64     `json:"term"`
+	Applied       uint64     `json:"applied_index"`
+	Mode          string     `json:"mode"`
+	ModeSince     time.Time  `json:"mode_since"`
+	RegionTime    time.Time  `json:"region_time"`
+	Epoch         uint64     `json:"epoch"`
+	Seq           uint64     `json:"seq"`
+	Acked         uint64     `json:"acked"`
+	Backlog       uint64     `json:"backlog"`
+	FeedVersion   uint64     `json:"feed_version"`
+	Members       int        `json:"members"`
+	LinkConnected bool       `json:"link_connected"`
+	LinkError     string     `json:"link_error,omitempty"`
+	FeedError     string     `json:"feed_error,omitempty"`
+	Live          fsm.Counts `json:"live"`
+}
+
+// Status reads the node's figures.
+func (n *Node) Status() Status {
+	r := n.store.Raft().Stats()
+	leader, _ := n.store.Raft().Leader()
+	l := n.link.State()
+	s := Status{
+		Region: n.cfg.Region, Node: n.cfg.Node, Version: n.cfg.Version, Role: strings.ToLower(r.State), Leader: leader,
+		Term: r.Term, Applied: r.AppliedIndex, Members: n.gossip.Stats().Members, LinkConnected: l.Connected,
+	}
+	if l.LastError != nil {
+		s.LinkError = l.LastError.Error()
+	}
+	if err := n.uplink.FeedBlocked(); err != nil {
+		s.FeedError = err.Error()
+	}
+	n.store.View(func(st *fsm.State) {
+		s.Mode, s.ModeSince, s.RegionTime = st.Mode.String(), time.UnixMicro(st.ModeSince).UTC(), time.UnixMicro(st.Now).UTC()
+		s.Epoch, s.Seq, s.Acked, s.Backlog, s.FeedVersion = st.Epoch, st.Seq, st.Acked, st.Backlog(), st.FeedVersion
+		s.Live = st.Count()
+	})
+	return s
+}
+
+// openHTTP builds the node's HTTP: open to everybody are health, status and
+// metrics; what shows or changes subscribers' data needs an operator's token.
+func (n *Node) openHTTP() error {
+	mux := http.NewServeMux()
+	checks, err := health.New(2*time.Second, n.logger, health.Check{Name: "leader", Run: n.hasLeader})
+	if err != nil {
+		return err
+	}
+	checks.Register(mux)
+	if n.cfg.Registry != nil {
+		if err := n.exportMetrics(); err != nil {
+			return err
+		}
+		mux.Handle("GET /metrics", metrics.Handler(n.cfg.Registry, func(err error) { n.logger.Warn("metrics", "error", err) }))
+	}
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { n.answer(w, n.Status()) })
+	mux.HandleFunc("POST /v1/audit", n.guard(true, n.postAudit))
+	mux.HandleFunc("GET /v1/audit", n.guard(false, n.getAudit))
+	mux.HandleFunc("POST /v1/cut", n.guard(true, n.postCut))
+	mux.HandleFunc("POST /v1/members", n.guard(true, n.postMember))
+	mux.HandleFunc("DELETE /v1/members/{id}", n.guard(true, n.deleteMember))
+	mux.HandleFunc("GET /v1/accounts/{id}", n.guard(false, n.getAccount))
+	mux.HandleFunc("GET /v1/subscriptions/{id}", n.guard(false, n.getSubscription))
+	n.http = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 1 << 16}
+	n.httpLis, err = net.Listen("tcp", n.cfg.HTTP)
+	if err != nil {
+		return fmt.Errorf("edge: listen for http: %w", err)
+	}
+	return nil
+}
+
+func (n *Node) hasLeader(context.Context) error {
+	if silent := time.Since(n.store.LeaderHeard()); silent > n.cfg.StaleAfter {
+		return fmt.Errorf("no leader was heard for %s: a majority of the region's nodes must be up", silent.Round(time.Second))
+	}
+	return nil
+}
+
+// httpError is the body of every refusal.
+type httpError struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Remedy  string `json:"remedy,omitempty"`
+}
+
+func (n *Node) refuse(w http.ResponseWriter, status int, e httpError) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	if err := json.NewEncoder(w).Encode(e); err != nil {
+		n.logger.Debug("answer was not delivered", "error", err)
+	}
+}
+
+func (n *Node) answer(w http.ResponseWriter, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	if err := json.NewEncoder(w).Encode(body); err != nil {
+		n.logger.Debug("answer was not delivered", "error", err)
+	}
+}
+
+// guard lets operators in by bearer token; auditors may only read.
+func (n *Node) guard(writes bool, next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if !ok || token == "" {
+			n.refuse(w, http.StatusUnauthorized, httpError{"unauthorized", "no bearer token", "send Authorization: Bearer with an operator's token"})
+			return
+		}
+		hash := sha256.Sum256([]byte(token))
+		var role string
+		n.store.View(func(s *fsm.State) {
+			if o, ok := s.Operator(hash[:]); ok {
+				role = o.Role
+			}
+		})
+		switch {
+		case role == "":
+			n.refuse(w, http.StatusUnauthorized, httpError{"unauthorized", "the token is not known in this region", "ask the centre for an operator's token; a new one reaches the region by the feed"})
+		case writes && role != "admin" && role != "operator":
+			n.refuse(w, http.StatusForbidden, httpError{"forbidden", "role " + role + " may only read", "use a token of role operator or admin"})
+		default:
+			next(w, r)
+		}
+	}
+}
+
+func (n *Node) postAudit(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
+	defer cancel()
+	if err := n.store.Audit(ctx); err != nil {
+		n.refuse(w, http.StatusServiceUnavailable, httpError{"unavailable", err.Error(), "try again when the region has a leader"})
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (n *Node) getAudit(w http.ResponseWriter, _ *http.Request) {
+	report, err := n.store.LastAudit()
+	if err != nil {
+		n.refuse(w, http.StatusConflict, httpError{"no_audit", err.Error(), "POST /v1/audit on any node, then ask again"})
+		return
+	}
+	n.answer(w, report)
+}
+
+func (n *Node) postCut(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
+	defer cancel()
+	if _, err := n.store.Do(ctx, &command.CutAll{Meta: n.meta(), Limit: n.cfg.CutPerTick}); err != nil {
+		n.refuse(w, http.StatusServiceUnavailable, httpError{"unavailable", err.Error(), "try again when the region has a leader"})
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// member is the body of POST /v1/members.
+type member struct {
+	ID   string `json:"id"`
+	Raft string `json:"raft"` // host:port
+}
+
+// postMember adds a node that was started with --join. Only the leader can.
+func (n *Node) postMember(w http.ResponseWriter, r *http.Request) {
+	var m member
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&m); err != nil || m.ID == "" || m.Raft == "" {
+		n.refuse(w, http.StatusBadRequest, httpError{"invalid", "the body names no member", `send {"id":"north-4","raft":"host:port"}`})
+		return
+	}
+	n.changeMembers(w, r, func(ctx context.Context) error {
+		return n.store.Raft().AddVoter(ctx, raftnode.Peer{ID: m.ID, Addr: m.Raft})
+	})
+}
+
+func (n *Node) deleteMember(w http.ResponseWriter, r *http.Request) {
+	n.changeMembers(w, r, func(ctx context.Context) error { return n.store.Raft().RemoveServer(ctx, r.PathValue("id")) })
+}
+
+func (n *Node) changeMembers(w http.ResponseWriter, r *http.Request, change func(context.Context) error) {
+	if !n.store.IsLeader() {
+		leader, _ := n.store.Raft().Leader()
+		n.refuse(w, http.StatusConflict, httpError{"not_leader", "members are changed by the leader", "ask node " + leader})
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
+	defer cancel()
+	if err := change(ctx); err != nil {
+		n.refuse(w, http.StatusServiceUnavailable, httpError{"unavailable", err.Error(), "look at GET /status of the nodes and try again"})
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (n *Node) getAccount(w http.ResponseWriter, r *http.Request) {
+	var view []fsm.AccountView
+	n.store.View(func(s *fsm.State) { view = s.Account(r.PathValue("id")) })
+	if view == nil {
+		n.refuse(w, http.StatusNotFound, httpError{"not_found", "this region has no bucket of account " + r.PathValue("id"), "ask the account's home region"})
+		return
+	}
+	n.answer(w, view)
+}
+
+func (n *Node) getSubscription(w http.ResponseWriter, r *http.Request) {
+	var view fsm.SubscriptionView
+	err := errors.New("not served here")
+	n.store.View(func(s *fsm.State) {
+		if v, ok := s.Subscription(r.PathValue("id")); ok {
+			view, err = v, nil
+		}
+	})
+	if err != nil {
+		n.refuse(w, http.StatusNotFound, httpError{"not_found", "this region does not serve subscription " + r.PathValue("id"), "ask the subscription's home region"})
+		return
+	}
+	n.answer(w, view)
+}

@@ -1,0 +1,349 @@
+// Package edge puts one node of a region together: replicated state, RADIUS,
+// link to the centre, and the node's own HTTP.
+//
+// It owns the wiring and the node's periodic work (region time, mode, cuts after
+// an outage). Rules live in edge/fsm, protocols in radius and replication.
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"meridian/edge/aaa"
+	"meridian/edge/command"
+	"meridian/edge/fsm"
+	"meridian/edge/store"
+	"meridian/edge/uplink"
+	"meridian/radius"
+	"meridian/radius/coa"
+	"meridian/replication/forward"
+	"meridian/replication/gossip"
+	"meridian/replication/identity"
+	"meridian/replication/link"
+	"meridian/replication/raftnode"
+)
+
+// Node is one node of a region. New → Start → Close.
+type Node struct {
+	cfg    Config
+	logger *slog.Logger
+
+	store   *store.Store
+	pool    *forward.Pool
+	forward *forward.Server
+	grpc    *grpc.Server
+	gossip  *gossip.Gossip
+	radius  *radius.Server
+	aaa     *aaa.Handler
+	effects *aaa.Effects
+	coa     *coa.Client
+	uplink  *uplink.Uplink
+	link    *link.Client
+	http    *http.Server
+	httpLis net.Listener
+
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	once   sync.Once
+	err    error
+
+	tickBase  time.Time // when this node's first tick was, and the clocks' median then
+	tickClock int64
+
+	mu       sync.Mutex
+	linkLost time.Time // when the link went away, zero while it is up
+	cutUntil time.Time // cuts are proposed until the state has none older
+}
+
+// New opens the node's data and ports; nothing is served before Start.
+func New(cfg Config) (_ *Node, err error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	n := &Node{cfg: cfg, logger: cfg.Logger.With("region", cfg.Region, "node", cfg.Node)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.closeRADIUS(), n.release())
+		}
+	}()
+	if err := n.openReplication(); err != nil {
+		return nil, err
+	}
+	if err := n.openLink(); err != nil {
+		return nil, err
+	}
+	if err := n.openRADIUS(); err != nil {
+		return nil, err
+	}
+	return n, n.openHTTP()
+}
+
+// ErrNoState: the node's directory is empty and it was not told to found or join.
+var ErrNoState = errors.New("edge: no state in the node's directory")
+
+// mayStart refuses to bring an empty member back: the others count on what it
+// acknowledged before.
+func (n *Node) mayStart() error {
+	has, err := raftnode.HasState(n.cfg.Dir)
+	if err != nil || has || n.cfg.Start != Resume {
+		return err
+	}
+	return fmt.Errorf("%w %s: to found a new region start all its nodes with --found; "+
+		"if this node's disk was lost, have the leader remove member %s (DELETE /v1/members/%s), start the node with --join and add it again (POST /v1/members)",
+		ErrNoState, n.cfg.Dir, n.cfg.Node, n.cfg.Node)
+}
+
+func (n *Node) openReplication() error {
+	if err := n.mayStart(); err != nil {
+		return err
+	}
+	tlsConfig, err := n.cfg.Identity.TLS(identity.NodesOf(n.cfg.Region))
+	if err != nil {
+		return err
+	}
+	fc := forward.DefaultConfig()
+	fc.Region, fc.TLS, fc.Logger = n.cfg.Region, tlsConfig, n.logger
+	if n.pool, err = forward.NewPool(fc); err != nil {
+		return err
+	}
+	gc := gossip.DefaultConfig()
+	gc.NodeID, gc.Region, gc.Bind, gc.Key, gc.Logger = n.cfg.Node, n.cfg.Region, n.cfg.Gossip, n.cfg.GossipKey, n.logger
+	gc.RaftAddr, gc.ForwardAddr, gc.HTTPAddr, gc.Software = n.cfg.Raft, n.cfg.Forward, n.cfg.HTTP, n.cfg.Version
+	sc := store.DefaultConfig()
+	sc.Raft.NodeID, sc.Raft.Region, sc.Raft.Dir, sc.Raft.Bind = n.cfg.Node, n.cfg.Region, n.cfg.Dir, n.cfg.Raft
+	sc.Raft.TLS, sc.Raft.Ring, sc.Raft.Logger = tlsConfig, n.cfg.DataRing, n.logger
+	sc.Raft.SnapshotThreshold = n.cfg.SnapshotEntries
+	sc.Ring, sc.Logger, sc.Found = n.cfg.DataRing, n.logger, n.cfg.Start == Found
+	for _, p := range n.cfg.Peers {
+		sc.Peers = append(sc.Peers, raftnode.Peer{ID: p.ID, Addr: p.Raft})
+		if p.ID != n.cfg.Node {
+			gc.Join = append(gc.Join, p.Gossip)
+		}
+	}
+	if n.gossip, err = gossip.New(gc); err != nil {
+		return err
+	}
+	if n.store, err = store.Open(sc, n.pool, n.forwardAddress); err != nil {
+		return err
+	}
+	if n.forward, err = forward.NewServer(fc, n.store, n.status); err != nil {
+		return err
+	}
+	n.grpc = grpc.NewServer(fc.GRPCOptions()...)
+	n.forward.Register(n.grpc)
+	return nil
+}
+
+func (n *Node) openLink() error {
+	tlsConfig, err := n.cfg.Identity.TLS(identity.TheCentre())
+	if err != nil {
+		return err
+	}
+	n.uplink = uplink.New(n.cfg.Region, n.cfg.Node, n.cfg.Version, n.store, n.store.Raft().Term, time.Now, n.logger)
+	lc := link.DefaultClientConfig()
+	lc.Region, lc.Node, lc.Addresses, lc.TLS = n.cfg.Region, n.cfg.Node, n.cfg.Centre, tlsConfig
+	lc.SoftwareVersion, lc.Logger = n.cfg.Version, n.logger
+	n.link, err = link.NewClient(lc, n.uplink, n.uplink)
+	return err
+}
+
+// forwardAddress finds where a member takes commands: as it tells by gossip, or
+// as it was configured.
+func (n *Node) forwardAddress(id string) (string, bool) {
+	if m, ok := n.gossip.Member(id); ok && m.ForwardAddr != "" {
+		return m.ForwardAddr, true
+	}
+	for _, p := range n.cfg.Peers {
+		if p.ID == id {
+			return p.Forward, true
+		}
+	}
+	return "", false
+}
+
+func (n *Node) status() forward.Status {
+	r := n.store.Raft()
+	return forward.Status{Node: n.cfg.Node, Clock: time.Now(), Term: r.Term(), AppliedIndex: r.AppliedIndex(), Leader: r.IsLeader()}
+}
+
+// Start serves. ctx's end stops the node's own work; Close is needed all the same.
+func (n *Node) Start(ctx context.Context) error {
+	ctx, n.cancel = context.WithCancel(ctx)
+	lis, err := net.Listen("tcp", n.cfg.Forward)
+	if err != nil {
+		return fmt.Errorf("edge: listen for other nodes: %w", err)
+	}
+	n.wg.Go(func() { n.served("forward", n.grpc.Serve(lis)) })
+	n.wg.Go(func() { n.served("http", n.http.Serve(n.httpLis)) })
+	if err := n.gossip.Start(ctx); err != nil {
+		return err
+	}
+	for _, start := range []func(context.Context) error{n.aaa.Start, n.coa.Start, n.effects.Start, n.radius.Start} {
+		if err := start(ctx); err != nil {
+			return err
+		}
+	}
+	n.wg.Go(func() { n.refresh(ctx) })
+	n.wg.Go(func() { n.lead(ctx) })
+	return nil
+}
+
+func (n *Node) served(what string, err error) {
+	if err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, grpc.ErrServerStopped) {
+		n.logger.Error("server ended", "server", what, "error", err)
+	}
+}
+
+// Close stops taking packets, hands leadership over and stops. Nothing that was
+// acknowledged is lost.
+func (n *Node) Close() error {
+	n.once.Do(func() {
+		n.err = n.closeRADIUS()
+		if n.cancel != nil {
+			n.cancel()
+		}
+		n.err = errors.Join(n.err, n.release())
+		n.wg.Wait()
+	})
+	return n.err
+}
+
+func (n *Node) release() error {
+	var err error
+	if n.http != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		if n.http.Shutdown(ctx) != nil { // a call takes longer than we have
+			err = n.http.Close()
+		}
+		cancel()
+	}
+	if n.httpLis != nil {
+		n.httpLis.Close() // a second close of a served listener tells nothing new
+	}
+	if n.store != nil {
+		err = errors.Join(err, n.store.Close())
+	}
+	if n.forward != nil {
+		err = errors.Join(err, n.forward.Close())
+		n.grpc.Stop()
+	}
+	if n.pool != nil {
+		err = errors.Join(err, n.pool.Close())
+	}
+	if n.gossip != nil {
+		err = errors.Join(err, n.gossip.Close())
+	}
+	return err
+}
+
+// refresh rebuilds what RADIUS keeps of the registry whenever the feed moved.
+func (n *Node) refresh(ctx context.Context) {
+	var seen uint64
+	for {
+		changed := n.store.Changed()
+		if now := n.store.FeedChanges(); now != seen {
+			seen = now
+			n.aaa.Refresh()
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// lead does the leader's work while this node leads.
+func (n *Node) lead(ctx context.Context) {
+	leading := n.store.Raft().Leadership()
+	stop := func() {}
+	defer func() { stop() }()
+	for {
+		select {
+		case is, open := <-leading:
+			stop()
+			stop = func() {}
+			if !open {
+				return
+			}
+			if is {
+				stop = n.reign(ctx)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// reign begins the leader's work and returns what ends it.
+func (n *Node) reign(ctx context.Context) (stop func()) {
+	n.logger.Info("this node leads the region")
+	ctx, cancel := context.WithCancel(ctx)
+	n.mu.Lock()
+	n.linkLost = time.Now()
+	n.mu.Unlock()
+	var work sync.WaitGroup
+	work.Go(func() {
+		n.catchUp(ctx)
+		n.found(ctx)
+		work.Go(func() { n.runLink(ctx) })
+		n.tick(ctx)
+	})
+	return func() {
+		cancel()
+		work.Wait()
+	}
+}
+
+// catchUp waits until this replica has applied all that earlier leaders committed:
+// what it tells the centre must not be older than what they told.
+func (n *Node) catchUp(ctx context.Context) {
+	for ctx.Err() == nil && n.store.Raft().Barrier(ctx) != nil {
+		n.pause(ctx, retryPause)
+	}
+}
+
+// retryPause is the wait between tries while the region settles.
+const retryPause = 20 * time.Millisecond
+
+func (n *Node) pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+func (n *Node) runLink(ctx context.Context) {
+	if err := n.link.Run(ctx); err != nil && ctx.Err() == nil {
+		n.logger.Error("link ended", "error", err)
+	}
+}
+
+func (n *Node) meta() command.Meta {
+	return command.Meta{At: time.Now().UnixMicro(), Node: n.cfg.Node}
+}
+
+// found gives a new region its policy.
+func (n *Node) found(ctx context.Context) {
+	for ctx.Err() == nil {
+		var configured bool
+		n.store.View(func(s *fsm.State) { configured = s.Configured })
+		if configured {
+			return
+		}
+		if _, err := n.store.Do(ctx, &command.Configure{Meta: n.meta(), Region: n.cfg.Region, Policy: n.cfg.Policy}); err != nil && ctx.Err() == nil {
+			n.logger.Warn("found the region", "error", err)
+			n.pause(ctx, n.cfg.TickEach)
+		}
+	}
+}

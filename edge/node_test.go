@@ -1,0 +1,194 @@
+package edge
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"meridian/ops/metrics"
+	"meridian/replication/identity"
+	"meridian/replication/seal"
+)
+
+// freeAddr finds a free address on a loopback IP of this test's own: what other
+// processes connect from cannot take its port meanwhile.
+func freeAddr(t *testing.T, network string) string {
+	t.Helper()
+	h := fnv.New32a()
+	fmt.Fprint(h, os.Getpid(), t.Name())
+	sum := h.Sum(nil)
+	host := fmt.Sprintf("127.%d.%d.%d:0", 64+sum[0]%128, sum[1], 1+sum[2]%254)
+	if network == "udp" {
+		c, err := net.ListenPacket("udp", host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		return c.LocalAddr().String()
+	}
+	l, err := net.Listen("tcp", host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func testConfig(t *testing.T) Config {
+	t.Helper()
+	ca, err := identity.NewCA("test", time.Now(), time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle, err := ca.Issue(identity.Node("north", "north-1"), time.Now(), time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := seal.NewRing([]seal.Key{{ID: 1, Bytes: [32]byte{1}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reg, err := metrics.NewRegistry()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := DefaultConfig()
+	c.Region, c.Node, c.Dir, c.Version = "north", "north-1", t.TempDir(), "test"
+	c.RadiusAuth = netip.MustParseAddrPort(freeAddr(t, "udp"))
+	c.RadiusAcct = netip.MustParseAddrPort(freeAddr(t, "udp"))
+	c.HTTP, c.Raft, c.Forward, c.Gossip = freeAddr(t, "tcp"), freeAddr(t, "tcp"), freeAddr(t, "tcp"), freeAddr(t, "tcp")
+	c.Peers = []Peer{{ID: "north-1", Raft: c.Raft, Forward: c.Forward, Gossip: c.Gossip}}
+	c.Centre = []string{freeAddr(t, "tcp")} // nobody is there
+	c.Identity, c.DataRing, c.Ring, c.GossipKey = bundle, ring, ring, make([]byte, 32)
+	c.GossipKey[0] = 1
+	c.Start = Found
+	c.TickEach, c.IsolatedAfter = 20*time.Millisecond, 100*time.Millisecond
+	c.Logger, c.Registry = slog.New(slog.DiscardHandler), reg
+	return c
+}
+
+func get(t *testing.T, method, url, token string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(body)
+}
+
+// A node without a centre leads its region, says that it is isolated, and keeps
+// what is not for everybody behind a token.
+func TestNodeWithoutACentre(t *testing.T) {
+	cfg := testConfig(t)
+	n, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := n.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	base := "http://" + cfg.HTTP
+	var s Status
+	for deadline := time.Now().Add(20 * time.Second); s.Role != "leader" || s.Mode != "isolated" || s.RegionTime.IsZero() || s.RegionTime.Unix() == 0; {
+		if time.Now().After(deadline) {
+			t.Fatalf("status is %+v", s)
+		}
+		code, body := get(t, "GET", base+"/status", "")
+		if code != http.StatusOK || json.Unmarshal([]byte(body), &s) != nil {
+			t.Fatalf("%d %s", code, body)
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+	if code, body := get(t, "GET", base+"/readyz", ""); code != http.StatusOK {
+		t.Errorf("ready: %d %s", code, body)
+	}
+	if code, body := get(t, "GET", base+"/metrics", ""); code != http.StatusOK || !strings.Contains(body, `meridian_edge_raft_leader{node="north-1",region="north"} 1`) {
+		t.Errorf("metrics: %d %s", code, body)
+	}
+	for _, call := range []struct{ method, path string }{
+		{"POST", "/v1/audit"}, {"GET", "/v1/audit"}, {"POST", "/v1/cut"}, {"GET", "/v1/accounts/a"}, {"GET", "/v1/subscriptions/s"},
+	} {
+		for _, token := range []string{"", "guessed"} {
+			if code, body := get(t, call.method, base+call.path, token); code != http.StatusUnauthorized || !strings.Contains(body, "remedy") {
+				t.Errorf("%s %s with token %q: %d %s", call.method, call.path, token, code, body)
+			}
+		}
+	}
+}
+
+// A member that comes back without its disk would vote without what it had
+// acknowledged: it is refused, with what to do.
+func TestEmptyMemberIsRefused(t *testing.T) {
+	cfg := testConfig(t)
+	cfg.Start = Resume
+	n, err := New(cfg)
+	if !errors.Is(err, ErrNoState) || !strings.Contains(err.Error(), "--join") {
+		t.Fatalf("node %v: %v", n, err)
+	}
+}
+
+func TestImplausibleClocksDoNotMoveRegionTime(t *testing.T) {
+	cfg := testConfig(t)
+	cfg.Peers = append(cfg.Peers, Peer{ID: "north-2"}, Peer{ID: "north-3"})
+	n := &Node{cfg: cfg, logger: cfg.Logger}
+	now := time.Now().UnixMicro()
+	const day = 86400 * 1_000_000
+	for _, c := range []struct {
+		name   string
+		clocks []int64
+		want   bool
+	}{
+		{"the leader alone", []int64{now}, false},
+		{"a majority", []int64{now, now + 5}, true},
+		{"one of three ahead", []int64{now + 1, now + 400*day, now + 2}, true},
+		{"two of three ahead", []int64{now, now + 400*day, now + 400*day}, false},
+		{"back", []int64{now - day, now - day, now}, true},
+	} {
+		if got := n.plausible(c.clocks); got != c.want {
+			t.Errorf("%s: %t", c.name, got)
+		}
+	}
+}
+
+func TestConfigNamesEveryFault(t *testing.T) {
+	c := DefaultConfig()
+	err := c.Validate()
+	if err == nil {
+		t.Fatal("an empty configuration was accepted")
+	}
+	for _, want := range []string{"region", "dir", "radius_auth", "http", "raft", "peers", "centre", "identity", "logger"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%s is not named in:\n%v", want, err)
+		}
+	}
+	if good := testConfig(t); good.Validate() != nil {
+		t.Error(good.Validate())
+	}
+}

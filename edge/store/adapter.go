@@ -1,0 +1,131 @@
+package store
+
+import (
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/hashicorp/raft"
+
+	"meridian/edge/command"
+	"meridian/edge/fsm"
+	"meridian/internal/verify"
+)
+
+// adapter is the raft.FSM: it decodes, applies and stores what came out. There is
+// no rule in it.
+type adapter struct {
+	node     string
+	segments *segments
+	changed  func(feed, acked bool)
+
+	mu    sync.RWMutex
+	state *fsm.State
+
+	auditMu sync.Mutex
+	audit   *verify.EdgeReport
+}
+
+// Apply implements raft.FSM.
+func (a *adapter) Apply(l *raft.Log) any { return a.ApplyBatch([]*raft.Log{l})[0] }
+
+// ApplyBatch implements raft.BatchingFSM. A log entry that this version cannot
+// read, or entries that cannot be stored, end the process: going on would make
+// this replica differ from its peers, or lose what it acknowledged.
+func (a *adapter) ApplyBatch(logs []*raft.Log) []any {
+	results := make([]any, len(logs))
+	a.mu.Lock()
+	before, acked := a.state.FeedVersion, a.state.Acked
+	for i, l := range logs {
+		if l.Type == raft.LogCommand {
+			results[i] = a.applyEntry(l)
+		}
+	}
+	entries := a.state.TakeEntries()
+	nowAcked := a.state.Acked
+	feed := a.state.FeedVersion != before
+	a.mu.Unlock()
+	if err := a.segments.append(entries); err != nil {
+		panic(fmt.Sprintf("edge/store: node %s cannot keep ledger entries: %v", a.node, err))
+	}
+	if nowAcked != acked {
+		if err := a.segments.trim(nowAcked); err != nil {
+			panic(fmt.Sprintf("edge/store: node %s: %v", a.node, err))
+		}
+	}
+	a.changed(feed, nowAcked != acked)
+	return results
+}
+
+func (a *adapter) applyEntry(l *raft.Log) []command.Result {
+	commands, err := command.DecodeBatch(l.Data)
+	if err != nil {
+		panic(fmt.Sprintf("edge/store: node %s stops at log index %d: %v", a.node, l.Index, err))
+	}
+	out := make([]command.Result, len(commands))
+	for i, c := range commands {
+		out[i] = a.state.Apply(c)
+		if _, audit := c.(*command.Audit); audit {
+			a.report(l.Index)
+		}
+	}
+	return out
+}
+
+// report keeps this replica's totals at an audit. Entries that this very run of
+// Apply wrote are not in the segments yet: they are read when the report is.
+func (a *adapter) report(index uint64) {
+	pending := a.state.TakeEntries()
+	if err := a.segments.append(pending); err != nil {
+		panic(fmt.Sprintf("edge/store: node %s cannot keep ledger entries: %v", a.node, err))
+	}
+	r := a.state.Report()
+	r.Node, r.Index = a.node, index
+	a.auditMu.Lock()
+	a.audit = &r
+	a.auditMu.Unlock()
+}
+
+// Snapshot implements raft.FSM: the state is dumped now, the entries that the
+// centre does not have are read while it is persisted.
+func (a *adapter) Snapshot() (raft.FSMSnapshot, error) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	if err := a.segments.sync(); err != nil {
+		return nil, err
+	}
+	return &snapshot{
+		dump: a.state.Dump(), after: a.state.Acked, last: a.state.Seq,
+		segments: a.segments, release: a.segments.pin(),
+	}, nil
+}
+
+// Restore implements raft.FSM: entries go to the segments piece by piece, those
+// that are there already are compared.
+func (a *adapter) Restore(rc io.ReadCloser) error {
+	defer rc.Close()
+	snap, err := openSnapshot(rc, a.segments.ring)
+	if err != nil {
+		return err
+	}
+	state := snap.state
+	if first, last := a.segments.bounds(); last < state.Acked || first > state.Acked+1 {
+		if err := a.segments.reset(state.Acked); err != nil {
+			return err
+		}
+	}
+	if err := snap.entries(a.segments.append); err != nil {
+		return err
+	}
+	if err := a.segments.sync(); err != nil {
+		return err
+	}
+	if _, last := a.segments.bounds(); last < state.Seq {
+		return damaged(a.segments.dir, fmt.Errorf("ends at entry %d, the snapshot at %d", last, state.Seq))
+	}
+	a.mu.Lock()
+	a.state = state
+	a.mu.Unlock()
+	a.changed(true, true)
+	return nil
+}

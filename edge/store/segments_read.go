@@ -1,0 +1,150 @@
+package store
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"slices"
+	"sort"
+
+	"meridian/internal/canon"
+	"meridian/internal/verify"
+	"meridian/replication/seal"
+)
+
+// span is where entries lie: frames of one file, as they were when it was taken.
+type span struct {
+	path   string
+	frames []frame
+}
+
+// spans are where the entries from seq on lie. The lock is held.
+func (s *segments) spans(seq uint64) []span {
+	i := sort.Search(len(s.files), func(i int) bool {
+		fr := s.files[i].frames
+		return fr[len(fr)-1].last() >= seq
+	})
+	out := make([]span, 0, len(s.files)-i)
+	for _, f := range s.files[i:] {
+		out = append(out, span{path: f.path, frames: slices.Clip(f.frames)})
+	}
+	return out
+}
+
+// read calls fn with the entries from seq on that are on disk when it begins,
+// until fn returns false. ErrTrimmed: the first of them is gone. Nothing is locked
+// meanwhile.
+func (s *segments) read(from uint64, fn func(verify.RawEntry) (bool, error)) error {
+	s.mu.Lock()
+	if first := s.first(); from < first {
+		s.mu.Unlock()
+		return fmt.Errorf("%w: %d was asked for, %d is the first", ErrTrimmed, from, first)
+	}
+	spans, resets := s.spans(from), s.resets
+	s.pins++
+	s.mu.Unlock()
+	defer s.unpin()
+	err := walk(s.ring, spans, from, fn)
+	if err != nil && s.resetSince(resets) {
+		return fmt.Errorf("%w: a snapshot took the place of what was being read: %w", ErrTrimmed, err)
+	}
+	return err
+}
+
+func (s *segments) resetSince(resets uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.resets != resets
+}
+
+// pin keeps files from being trimmed until the returned function is called.
+func (s *segments) pin() func() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pins++
+	return s.unpin
+}
+
+func (s *segments) unpin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pins--
+}
+
+// bounds returns the first seq on disk and the last; last < first when empty.
+func (s *segments) bounds() (first, last uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.first(), s.next - 1
+}
+
+func (s *segments) first() uint64 {
+	if len(s.files) == 0 {
+		return s.next
+	}
+	return s.files[0].frames[0].first
+}
+
+// compare holds replayed entries against what is on disk. Those that were
+// trimmed are acknowledged and cannot be compared. The lock is held.
+func (s *segments) compare(entries []verify.RawEntry) error {
+	first, last := entries[0].Seq, entries[len(entries)-1].Seq
+	from := max(first, s.first())
+	return walk(s.ring, s.spans(from), from, func(e verify.RawEntry) (bool, error) {
+		if e.Seq > last {
+			return false, nil
+		}
+		if want := entries[e.Seq-first].Raw; !bytes.Equal(e.Raw, want) {
+			return false, damaged(s.dir, fmt.Errorf("entry %d on disk is not what the log makes", e.Seq))
+		}
+		return true, nil
+	})
+}
+
+// walk calls fn with the entries from seq on, until it returns false.
+func walk(ring *seal.Ring, spans []span, from uint64, fn func(verify.RawEntry) (bool, error)) error {
+	for _, sp := range spans {
+		more, err := sp.walk(ring, from, fn)
+		if err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+func (sp span) walk(ring *seal.Ring, from uint64, fn func(verify.RawEntry) (bool, error)) (bool, error) {
+	file, err := os.Open(sp.path)
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", ErrSegments, err)
+	}
+	defer file.Close()
+	j := sort.Search(len(sp.frames), func(j int) bool { return sp.frames[j].last() >= from })
+	for _, f := range sp.frames[j:] {
+		b := make([]byte, f.length)
+		if _, err := file.ReadAt(b, f.offset+frameHeader); err != nil {
+			return false, damaged(sp.path, err)
+		}
+		plain, err := ring.Open(nil, b, frameAAD(f.first))
+		if err != nil {
+			return false, damaged(sp.path, fmt.Errorf("entries %d to %d: %w", f.first, f.last(), err))
+		}
+		r := canon.NewReader(plain)
+		for seq := f.first; seq <= f.last(); seq++ {
+			raw := r.Bytes()
+			if r.Err() != nil {
+				return false, damaged(sp.path, r.Err())
+			}
+			if seq < from {
+				continue
+			}
+			more, err := fn(verify.RawEntry{Seq: seq, Raw: raw})
+			if err != nil || !more {
+				return false, err
+			}
+		}
+		if err := r.Close(); err != nil {
+			return false, damaged(sp.path, err)
+		}
+	}
+	return true, nil
+}

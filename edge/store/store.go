@@ -1,0 +1,258 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"meridian/edge/command"
+	"meridian/edge/fsm"
+	"meridian/internal/journal"
+	"meridian/internal/verify"
+	"meridian/replication/forward"
+	"meridian/replication/raftnode"
+	"meridian/replication/seal"
+)
+
+var (
+	// ErrBusy: the queue of commands is full; nothing was proposed.
+	ErrBusy = errors.New("edge/store: queue of commands is full")
+	// ErrTimeout: no leader took the command in time; it may still be applied.
+	ErrTimeout = errors.New("edge/store: no majority answered in time")
+	// ErrClosed: the store is closing.
+	ErrClosed = errors.New("edge/store: closed")
+	// ErrTrimmed: entries that were asked for are acknowledged and gone.
+	ErrTrimmed = errors.New("edge/store: entries are already trimmed")
+)
+
+// Config is how a node keeps and replicates its state.
+type Config struct {
+	Raft  raftnode.Config
+	Peers []raftnode.Peer // members that found the region, this node included
+	Found bool            // found the region with Peers, if there is no state yet
+	Ring  *seal.Ring      // seals segments and snapshots
+
+	QueueMax       int           // commands waiting for a place in the log; more are refused
+	BatchMax       int           // commands in one log entry
+	BatchesMax     int           // log entries, or batches to the leader, on the way at once
+	Linger         time.Duration // how long a batch waits for more while others are on the way
+	ProposeTimeout time.Duration // how long a command is tried
+	SegmentBytes   int64
+
+	Logger *slog.Logger
+}
+
+// DefaultConfig returns the limits; Raft, Peers, Ring and Logger are to be given.
+func DefaultConfig() Config {
+	return Config{
+		Raft: raftnode.DefaultConfig(), QueueMax: 65536, BatchMax: 1024, BatchesMax: 4,
+		Linger: time.Millisecond, ProposeTimeout: 10 * time.Second, SegmentBytes: 8 << 20,
+	}
+}
+
+// Validate reports every fault at once.
+func (c *Config) Validate() error {
+	var faults []error
+	if err := c.Raft.Validate(); err != nil {
+		faults = append(faults, err)
+	}
+	for _, f := range []struct {
+		name  string
+		bad   bool
+		value any
+	}{
+		{"Peers", c.Found && len(c.Peers) == 0, c.Peers}, {"Ring", c.Ring == nil, nil}, {"Logger", c.Logger == nil, nil},
+		{"QueueMax", c.QueueMax < 1, c.QueueMax}, {"BatchMax", c.BatchMax < 1 || c.BatchMax > command.MaxBatch, c.BatchMax},
+		{"BatchesMax", c.BatchesMax < 1, c.BatchesMax}, {"Linger", c.Linger < 0, c.Linger},
+		{"ProposeTimeout", c.ProposeTimeout <= 0, c.ProposeTimeout}, {"SegmentBytes", c.SegmentBytes < 4096, c.SegmentBytes},
+	} {
+		if f.bad {
+			faults = append(faults, fmt.Errorf("edge/store config: %s is %v: see DefaultConfig for a usable value", f.name, f.value))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// Forwarder passes batches to the leader; Leader says where it takes them.
+type Forwarder interface {
+	Propose(ctx context.Context, addr string, cmds [][]byte) ([]forward.Result, error)
+}
+
+// Store is a node's replicated state. Its methods are safe for concurrent use.
+type Store struct {
+	cfg     Config
+	raft    *raftnode.Node
+	adapter *adapter
+	forward Forwarder
+	address func(nodeID string) (string, bool)
+
+	queue chan *pending
+	slots chan struct{}
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	once   sync.Once
+	wg     sync.WaitGroup
+
+	changeMu sync.Mutex
+	change   chan struct{} // closed and replaced at every change of the state
+
+	feedChanges             atomic.Uint64
+	batches, commands       atomic.Uint64
+	busy, timeouts, retries atomic.Uint64
+}
+
+// Stats are counters that only rise.
+type Stats struct {
+	Batches, Commands       uint64 // proposed by this node
+	Busy, Timeouts, Retries uint64
+	QueueLen                int
+}
+
+// Stats reads the counters.
+func (s *Store) Stats() Stats {
+	return Stats{
+		Batches: s.batches.Load(), Commands: s.commands.Load(), Busy: s.busy.Load(),
+		Timeouts: s.timeouts.Load(), Retries: s.retries.Load(), QueueLen: len(s.queue),
+	}
+}
+
+// Open restores the node's state and starts raft. address gives a member's
+// forward address by its id.
+func Open(cfg Config, f Forwarder, address func(nodeID string) (string, bool)) (*Store, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	seg, err := openSegments(filepath.Join(cfg.Raft.Dir, "segments"), cfg.Ring, cfg.SegmentBytes)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{
+		cfg: cfg, forward: f, address: address,
+		queue: make(chan *pending, cfg.QueueMax), slots: make(chan struct{}, cfg.BatchesMax),
+		change: make(chan struct{}),
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.adapter = &adapter{node: cfg.Raft.NodeID, segments: seg, state: fsm.New(), changed: s.changed}
+	if s.raft, err = raftnode.Open(cfg.Raft, s.adapter); err != nil {
+		return nil, errors.Join(err, seg.close())
+	}
+	if cfg.Found {
+		if err := s.raft.Bootstrap(cfg.Peers); err != nil {
+			return nil, errors.Join(err, s.raft.Close(), seg.close())
+		}
+	}
+	s.wg.Go(s.batch)
+	return s, nil
+}
+
+// Close hands leadership over, stops raft and closes the segments. What is not
+// applied by then ends with ErrClosed or, when its time is over, ErrTimeout.
+func (s *Store) Close() error {
+	var err error
+	s.once.Do(func() {
+		err = s.raft.Close()
+		s.cancel()
+		s.wg.Wait()
+		err = errors.Join(err, s.adapter.segments.close())
+	})
+	return err
+}
+
+func (s *Store) changed(feed, _ bool) {
+	if feed {
+		s.feedChanges.Add(1)
+	}
+	s.changeMu.Lock()
+	close(s.change)
+	s.change = make(chan struct{})
+	s.changeMu.Unlock()
+}
+
+// Changed returns a channel that is closed at the next change of the state.
+func (s *Store) Changed() <-chan struct{} {
+	s.changeMu.Lock()
+	defer s.changeMu.Unlock()
+	return s.change
+}
+
+// FeedChanges rises whenever rows of the feed were applied.
+func (s *Store) FeedChanges() uint64 { return s.feedChanges.Load() }
+
+// View calls fn with the replica's state under a read lock; fn must be short and
+// keep nothing of it.
+func (s *Store) View(fn func(*fsm.State)) {
+	s.adapter.mu.RLock()
+	defer s.adapter.mu.RUnlock()
+	fn(s.adapter.state)
+}
+
+// Raft gives access to the member for status and membership.
+func (s *Store) Raft() *raftnode.Node { return s.raft }
+
+// IsLeader tells whether this node leads, as far as it knows.
+func (s *Store) IsLeader() bool { return s.raft.IsLeader() }
+
+// LeaderHeard is when this node last heard a leader; now, if it leads.
+func (s *Store) LeaderHeard() time.Time {
+	if s.raft.IsLeader() {
+		return time.Now()
+	}
+	return s.raft.LastContact()
+}
+
+// Entries returns entries after a seq, at most maxEntries and about maxBytes, and
+// the chain's hash before and after them. It returns none when there are none,
+// and ErrTrimmed when the first of them is gone.
+func (s *Store) Entries(after uint64, afterHash journal.Hash, maxEntries, maxBytes int) ([]verify.RawEntry, journal.Hash, error) {
+	var out []verify.RawEntry
+	head, size := afterHash, 0
+	err := s.adapter.segments.read(after+1, func(e verify.RawEntry) (bool, error) {
+		if len(out) >= maxEntries || (len(out) > 0 && size+len(e.Raw) > maxBytes) {
+			return false, nil
+		}
+		out = append(out, e)
+		size += len(e.Raw)
+		head = journal.Chain(head, e.Raw)
+		return true, nil
+	})
+	if err != nil {
+		return nil, journal.Hash{}, err
+	}
+	return out, head, nil
+}
+
+// HashAt returns the chain's hash at a seq that is not trimmed: AckedHash chained
+// over the entries after it. ErrTrimmed also when the seq was acknowledged, and
+// entries up to it trimmed, while it was looked for.
+func (s *Store) HashAt(seq uint64) (journal.Hash, error) {
+	var acked uint64
+	var hash journal.Hash
+	s.View(func(st *fsm.State) { acked, hash = st.Acked, st.AckedHash })
+	if seq < acked {
+		return hash, fmt.Errorf("%w: hash at %d, acknowledged up to %d", ErrTrimmed, seq, acked)
+	}
+	if seq == acked {
+		return hash, nil
+	}
+	at := acked
+	err := s.adapter.segments.read(acked+1, func(e verify.RawEntry) (bool, error) {
+		if e.Seq > seq {
+			return false, nil
+		}
+		hash, at = journal.Chain(hash, e.Raw), e.Seq
+		return true, nil
+	})
+	if err == nil && at != seq {
+		err = fmt.Errorf("edge/store: no entry %d, the ledger ends at %d", seq, at)
+	}
+	return hash, err
+}
+
+// Snapshot makes raft write a snapshot now.
+func (s *Store) Snapshot(ctx context.Context) error { return s.raft.Snapshot(ctx) }

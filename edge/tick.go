@@ -1,0 +1,143 @@
+package edge
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"meridian/edge/command"
+	"meridian/edge/fsm"
+)
+
+// clockTimeout is how long a peer may take to tell its clock.
+const clockTimeout = 300 * time.Millisecond
+
+// tick moves region time, keeps the mode and spreads cuts after an outage, while
+// this node leads.
+func (n *Node) tick(ctx context.Context) {
+	t := time.NewTicker(n.cfg.TickEach)
+	defer t.Stop()
+	for {
+		if clocks := n.clocks(ctx); n.plausible(clocks) {
+			c := &command.Tick{Meta: n.meta(), Clocks: clocks}
+			if _, err := n.store.Do(ctx, c); err != nil && ctx.Err() == nil {
+				n.logger.Warn("tick", "error", err)
+			}
+		}
+		n.keepMode(ctx)
+		n.cutAfterOutage(ctx)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// mostAhead is how far region time may run ahead of the time that passed since this
+// node began to lead.
+const mostAhead = 5 * time.Minute
+
+// plausible tells whether the clocks may move region time: those of a majority,
+// and not further ahead than time has passed here. One wrong clock must not make
+// sessions stale, tombstones forgotten or periods due, for region time never
+// goes back.
+func (n *Node) plausible(clocks []int64) bool {
+	if 2*len(clocks) <= len(n.cfg.Peers) {
+		return false
+	}
+	median := slices.Sorted(slices.Values(clocks))[(len(clocks)-1)/2]
+	if n.tickBase.IsZero() {
+		n.tickBase, n.tickClock = time.Now(), median
+		return true
+	}
+	passed := time.Since(n.tickBase) // by the monotonic clock
+	ahead := time.Duration(median-n.tickClock)*time.Microsecond - passed
+	if ahead <= mostAhead {
+		return true
+	}
+	n.logger.Error("the clocks of a majority jumped: region time stands still until a person has looked and this node is restarted",
+		"ahead", ahead.Round(time.Second))
+	return false
+}
+
+// clocks asks the members for their clocks; those that do not answer are left
+// out, their median is taken by the state machine.
+func (n *Node) clocks(ctx context.Context) []int64 {
+	ctx, cancel := context.WithTimeout(ctx, clockTimeout)
+	defer cancel()
+	var mu sync.Mutex
+	var out []int64
+	var wg sync.WaitGroup
+	for _, p := range n.cfg.Peers {
+		if p.ID == n.cfg.Node {
+			continue
+		}
+		addr, ok := n.forwardAddress(p.ID)
+		if !ok {
+			continue
+		}
+		wg.Go(func() {
+			if s, err := n.pool.Status(ctx, addr); err == nil {
+				mu.Lock()
+				out = append(out, s.Clock.UnixMicro())
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return append(out, time.Now().UnixMicro())
+}
+
+// keepMode follows the link: connected is said by the Welcome, degraded as soon
+// as the link is lost, isolated after IsolatedAfter.
+func (n *Node) keepMode(ctx context.Context) {
+	connected := n.link.State().Connected
+	n.mu.Lock()
+	switch {
+	case connected && !n.linkLost.IsZero():
+		n.linkLost, n.cutUntil = time.Time{}, time.Now()
+	case !connected && n.linkLost.IsZero():
+		n.linkLost = time.Now()
+	}
+	lost := n.linkLost
+	n.mu.Unlock()
+	mode := command.Degraded
+	switch {
+	case connected:
+		mode = command.Connected
+	case time.Since(lost) >= n.cfg.IsolatedAfter:
+		mode = command.Isolated
+	}
+	var now command.Mode
+	n.store.View(func(s *fsm.State) { now = s.Mode })
+	if mode == now || (mode == command.Degraded && now == command.Isolated) {
+		return
+	}
+	if err := n.uplink.SetMode(ctx, mode); err != nil && ctx.Err() == nil {
+		n.logger.Warn("set mode", "mode", mode.String(), "error", err)
+	}
+}
+
+// cutAfterOutage cuts what was used while the link was away, some sessions at
+// each tick, so that the centre sees it soon but not all at once.
+func (n *Node) cutAfterOutage(ctx context.Context) {
+	n.mu.Lock()
+	until := n.cutUntil
+	n.mu.Unlock()
+	if until.IsZero() {
+		return
+	}
+	var left bool
+	n.store.View(func(s *fsm.State) { left = s.UncutBefore(until.Unix()) })
+	if !left {
+		n.mu.Lock()
+		n.cutUntil = time.Time{}
+		n.mu.Unlock()
+		return
+	}
+	if _, err := n.store.Do(ctx, &command.CutAll{Meta: n.meta(), Limit: n.cfg.CutPerTick}); err != nil && ctx.Err() == nil {
+		n.logger.Warn("cut after the outage", "error", err)
+	}
+}

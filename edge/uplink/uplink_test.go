@@ -1,0 +1,135 @@
+package uplink
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"meridian/edge/command"
+	"meridian/edge/fsm"
+	"meridian/internal/journal"
+	"meridian/internal/verify"
+	"meridian/replication/link"
+)
+
+// memory is a Log over one state machine.
+type memory struct {
+	state   *fsm.State
+	entries []verify.RawEntry
+	changed chan struct{}
+}
+
+func newMemory(t *testing.T) *memory {
+	t.Helper()
+	m := &memory{state: fsm.New(), changed: make(chan struct{})}
+	m.state.Apply(&command.Configure{Region: "north", Policy: command.DefaultPolicy()})
+	return m
+}
+
+func (m *memory) Do(_ context.Context, c command.Command) (command.Result, error) {
+	r := m.state.Apply(c)
+	m.entries = append(m.entries, m.state.TakeEntries()...)
+	close(m.changed)
+	m.changed = make(chan struct{})
+	return r, nil
+}
+
+func (m *memory) View(fn func(*fsm.State)) { fn(m.state) }
+func (m *memory) Changed() <-chan struct{} { return m.changed }
+
+func (m *memory) Entries(after uint64, hash journal.Hash, most, _ int) ([]verify.RawEntry, journal.Hash, error) {
+	var out []verify.RawEntry
+	for _, e := range m.entries {
+		if e.Seq > after && len(out) < most {
+			out, hash = append(out, e), journal.Chain(hash, e.Raw)
+		}
+	}
+	return out, hash, nil
+}
+
+func (m *memory) HashAt(seq uint64) (journal.Hash, error) {
+	if seq > m.state.Seq {
+		return journal.Hash{}, errors.New("beyond the ledger")
+	}
+	_, h, err := m.Entries(0, journal.Hash{}, int(seq), 0)
+	return h, err
+}
+
+func newUplink(m *memory) *Uplink {
+	return New("north", "north-1", "test", m, func() uint64 { return 3 }, func() time.Time { return time.Unix(1_800_000_000, 0) }, slog.New(slog.DiscardHandler))
+}
+
+func TestFirstWelcomeOpensTheEpochAndSendsIt(t *testing.T) {
+	m := newMemory(t)
+	u := newUplink(m)
+	if err := u.Welcome(t.Context(), link.Welcome{Epoch: 4}); err != nil {
+		t.Fatal(err)
+	}
+	if m.state.Epoch != 4 || m.state.Mode != command.Connected || m.state.Seq != 1 {
+		t.Fatalf("epoch %d, mode %s, seq %d", m.state.Epoch, m.state.Mode, m.state.Seq)
+	}
+	b, err := u.Entries(t.Context(), 0, 100, 1<<20)
+	if err != nil || b.Epoch != 4 || b.FirstSeq != 1 || len(b.Entries) != 1 || hashOf(b.HeadHash) != m.state.Head {
+		t.Fatalf("%+v %v", b, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := u.Entries(ctx, 1, 100, 1<<20); !errors.Is(err, context.Canceled) {
+		t.Fatalf("with nothing to send: %v", err)
+	}
+	if err := u.Acked(t.Context(), link.Ack{Epoch: 4, Seq: 1, Hash: m.state.Head[:]}); err != nil || m.state.Acked != 1 {
+		t.Fatalf("acked %d: %v", m.state.Acked, err)
+	}
+}
+
+func TestWelcomeThatContradictsTheLedgerIsRefused(t *testing.T) {
+	for name, change := range map[string]func(*link.Welcome){
+		"another epoch":            func(w *link.Welcome) { w.Epoch = 2 },
+		"another hash":             func(w *link.Welcome) { w.CursorHash = make([]byte, 32) },
+		"entries we do not have":   func(w *link.Welcome) { w.CursorSeq = 99 },
+		"behind what it had taken": func(w *link.Welcome) { w.CursorSeq = 0 },
+	} {
+		m := newMemory(t)
+		u := newUplink(m)
+		if err := u.Welcome(t.Context(), link.Welcome{Epoch: 1}); err != nil {
+			t.Fatal(err)
+		}
+		head := m.state.Head
+		w := link.Welcome{Epoch: 1, CursorSeq: 1, CursorHash: head[:]}
+		if err := u.Welcome(t.Context(), w); err != nil {
+			t.Fatalf("%s: the true one: %v", name, err)
+		}
+		change(&w)
+		if err := u.Welcome(t.Context(), w); !errors.Is(err, ErrDiverged) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func TestUnreadableRowNeverEntersTheLog(t *testing.T) {
+	m := newMemory(t)
+	u := newUplink(m)
+	if err := u.Welcome(t.Context(), link.Welcome{Epoch: 1}); err != nil {
+		t.Fatal(err)
+	}
+	good := link.Row{Number: 1, EntityKind: "operator", EntityID: "o", EntityVersion: 1, Body: []byte(`{"id":"o"}`)}
+	bad := link.Row{Number: 2, EntityKind: "weather", EntityID: "x", EntityVersion: 1, Body: []byte("{}")}
+	after := link.Row{Number: 3, EntityKind: "operator", EntityID: "p", EntityVersion: 1, Body: []byte(`{"id":"p"}`)}
+	for _, rows := range [][]link.Row{{good, bad}, {after}} {
+		if err := u.Feed(t.Context(), rows); err != nil {
+			t.Fatalf("the stream ends, and the ledger with it: %v", err)
+		}
+	}
+	if m.state.FeedVersion != 1 || u.FeedBlocked() == nil {
+		t.Fatalf("feed version %d, blocked %v", m.state.FeedVersion, u.FeedBlocked())
+	}
+	if err := u.Welcome(t.Context(), link.Welcome{Epoch: 1}); err != nil || u.FeedBlocked() != nil {
+		t.Fatalf("a new stream tries again: %v, %v", err, u.FeedBlocked())
+	}
+	u.Refused(link.Refused{Code: link.CodeRevoked})
+	if u.Refusal() == nil {
+		t.Fatal("the refusal is not told")
+	}
+}

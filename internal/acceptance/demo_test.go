@@ -1,0 +1,154 @@
+package acceptance
+
+import (
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"meridian/central/embedded"
+	"meridian/internal/verify"
+)
+
+// report is the demo's report, as design §11 has it.
+type report struct {
+	Seconds     float64
+	Subscribers int
+	Nodes       int
+	Phases      []struct {
+		Name         string
+		Seconds      float64
+		AuthOK       int64 `json:"auth_ok"`
+		AcctAcked    int64 `json:"acct_acked"`
+		AcctTimeouts int64 `json:"acct_timeouts"`
+	}
+	AcctAcknowledged int64 `json:"acct_acknowledged"`
+	AcctLost         int64 `json:"acct_lost"`
+	ChargedTwice     int64 `json:"charged_twice"`
+	Entries          int64
+	DrainSeconds     float64 `json:"drain_seconds"`
+	Verify           []verify.Finding
+}
+
+// TestDemoOnce tells the whole story, then looks at what it left on disk.
+func TestDemoOnce(t *testing.T) {
+	dir := t.TempDir()
+	file, witness := filepath.Join(dir, "report.json"), filepath.Join(dir, "witness.jsonl")
+	data := filepath.Join(dir, "demo")
+	demo := start(t, "demo", "--once", "--dir", data, "--network", network(1), "--subscribers", "200", "--phase-seconds", "2",
+		"--sessions", "64", "--report", file, "--witness", witness)
+	if code := demo.wait(t, 4*time.Minute); code != 0 {
+		t.Fatalf("the demo ended with status %d", code)
+	}
+	t.Run("report", func(t *testing.T) { checkReport(t, file) })
+	t.Run("no clear password", func(t *testing.T) { noClearText(t, data) })
+	t.Run("verify stopped", func(t *testing.T) {
+		for id, f := range findings(t, 0, "--dir", data, "--witness", witness) {
+			if !f.OK || f.Checked == 0 {
+				t.Errorf("%s: ok %v, checked %d: %s", id, f.OK, f.Checked, f.Detail)
+			}
+		}
+	})
+	t.Run("tampered balance", func(t *testing.T) {
+		tamper(t, data)
+		f := findings(t, 1, "--dir", data, "--witness", witness)
+		if v7 := f["V7"]; v7.OK || !strings.Contains(v7.Detail, "income/usage") {
+			t.Errorf("V7 does not name the altered balance of income/usage: %+v", v7)
+		}
+		if !f["V5"].OK || !f["V3"].OK {
+			t.Errorf("the ledger was not touched: V3 %+v, V5 %+v", f["V3"], f["V5"])
+		}
+	})
+}
+
+func checkReport(t *testing.T, file string) {
+	var r report
+	if err := json.Unmarshal([]byte(readFile(t, file)), &r); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, p := range r.Phases {
+		names = append(names, p.Name)
+		if p.Seconds < 2 || p.AuthOK == 0 || p.AcctAcked == 0 {
+			t.Errorf("phase %+v: want logins and acknowledged reports for at least 2 s", p)
+		}
+		if p.AcctTimeouts != 0 {
+			t.Errorf("phase %s gave %d reports up", p.Name, p.AcctTimeouts)
+		}
+	}
+	if want := []string{"online", "link_cut", "centre_killed", "leader_killed", "drained"}; !slices.Equal(names, want) {
+		t.Errorf("phases %v, want %v", names, want)
+	}
+	if r.AcctLost != 0 || r.ChargedTwice != 0 || r.AcctAcknowledged == 0 || r.Entries == 0 || r.DrainSeconds <= 0 || r.Nodes != 3 || r.Subscribers != 200 {
+		t.Errorf("report %+v", r)
+	}
+	var ids []string
+	for _, f := range r.Verify {
+		ids = append(ids, f.ID)
+		if !f.OK || f.Checked == 0 {
+			t.Errorf("%s: ok %v, checked %d: %s", f.ID, f.OK, f.Checked, f.Detail)
+		}
+	}
+	if want := []string{"V1", "V2", "V3", "V4", "V5", "V6", "V7", "V8", "V9"}; !slices.Equal(ids, want) {
+		t.Errorf("checks %v, want %v", ids, want)
+	}
+}
+
+// noClearText wants no password and no shared secret anywhere on disk.
+func noClearText(t *testing.T, dir string) {
+	files := 0
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		files++
+		for _, clear := range []string{"pw-user0000", secret} {
+			if at := bytes.Index(data, []byte(clear)); at >= 0 {
+				t.Errorf("%s holds %q at octet %d", path, clear, at)
+			}
+		}
+		return nil
+	})
+	if err != nil || files < 20 {
+		t.Errorf("%d files were read, %v", files, err)
+	}
+	if info, err := os.Stat(filepath.Join(dir, "keys")); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the keys' directory: %v, %v", info, err)
+	}
+}
+
+// tamper raises one balance by a micro-unit, behind the books' back.
+func tamper(t *testing.T, dir string) {
+	cfg := embedded.DefaultConfig()
+	cfg.Dir = filepath.Join(dir, "store")
+	store, err := embedded.Start(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	db, err := pgx.Connect(t.Context(), store.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close(t.Context())
+	tag, err := db.Exec(t.Context(), `UPDATE ledger_balances SET amount = amount + 1 WHERE account = 'income/usage' AND slot =
+		(SELECT min(slot) FROM ledger_balances WHERE account = 'income/usage')`)
+	if err != nil || tag.RowsAffected() != 1 {
+		t.Fatalf("%d balances were altered, %v", tag.RowsAffected(), err)
+	}
+}

@@ -1,0 +1,2 @@
+-- SELECT * in a comment is harmless
+CREATE VIEW v AS SELECT * FROM account;

@@ -1,0 +1,4 @@
+// Package cockroach may hold SQL, but not all columns.
+package cockroach
+
+const all = `SELECT * FROM account`

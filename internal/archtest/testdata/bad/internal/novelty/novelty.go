@@ -1,0 +1,4 @@
+// Package novelty has no line in the table.
+package novelty
+
+import "meridian/internal/money"

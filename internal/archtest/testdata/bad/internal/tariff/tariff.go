@@ -1,0 +1,3 @@
+package tariff
+
+type Rate struct{ PerUnit float32 }

@@ -1,0 +1,2 @@
+// Package utils says nothing.
+package utils

@@ -1,0 +1,4 @@
+// Package link imports a command.
+package link
+
+import "meridian/cmd/meridian"

@@ -1,0 +1,201 @@
+// Package feed is the vocabulary of the feed: the versioned rows by which the
+// centre tells a region what it owns there, and what an edge replies to orders.
+//
+// A row carries the whole new state of one entity. Rows are numbered densely per
+// region by the centre's sequencer; an entity's versions come in order. The
+// package owns the row bodies and their validation; both sides read it.
+package feed
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"meridian/internal/journal"
+	"meridian/internal/money"
+	"meridian/internal/tariff"
+)
+
+// Kind names the entity of a row.
+type Kind string
+
+// Entities that the feed carries.
+const (
+	KindOffering     Kind = "offering"
+	KindNAS          Kind = "nas"
+	KindSubscription Kind = "subscription"
+	KindLease        Kind = "lease"
+	KindOrder        Kind = "order"
+	KindOperator     Kind = "operator"
+)
+
+// Row is one numbered change. Body is the JSON of the entity's whole state.
+type Row struct {
+	Number  uint64
+	Kind    Kind
+	ID      string
+	Version uint64
+	Body    []byte
+}
+
+// NAS is an entry of the NAS registry. Secret is sealed with the region's key,
+// associated data "nas/<id>".
+type NAS struct {
+	ID      string `json:"id"`
+	Address string `json:"address"` // source address of its packets
+	Vendor  string `json:"vendor"`
+	Secret  []byte `json:"secret"`
+	CoA     string `json:"coa,omitempty"` // host:port that takes CoA and Disconnect
+}
+
+// Subscription is what a region needs to serve a subscriber. Password is sealed
+// with the region's key, associated data "subscription/<id>".
+type Subscription struct {
+	ID         string `json:"id"`
+	Account    string `json:"account"`
+	Login      string `json:"login"`
+	Password   []byte `json:"password"`
+	Offering   string `json:"offering"`
+	Terminated bool   `json:"terminated,omitempty"`
+}
+
+// Lease is the centre's side of a bucket's lease: monotonic totals of one epoch.
+type Lease struct {
+	Bucket    string       `json:"bucket"`
+	Account   string       `json:"account"`
+	Unit      journal.Unit `json:"unit"`
+	Priority  int          `json:"priority"`
+	ExpiresAt int64        `json:"expires_at,omitempty"` // Unix seconds, 0 = never
+	Epoch     uint64       `json:"epoch"`
+	Granted   int64        `json:"granted"`              // G
+	ReclaimTo int64        `json:"reclaim_to,omitempty"` // X should reach this
+	Allowance int64        `json:"allowance,omitempty"`  // most that B − P may be while isolated
+}
+
+// Action is what an order asks the home edge to do.
+type Action string
+
+// Actions of orders.
+const (
+	ActionBar       Action = "bar"
+	ActionUnbar     Action = "unbar"
+	ActionChange    Action = "change_offering"
+	ActionTerminate Action = "terminate"
+	ActionDebit     Action = "debit"
+)
+
+// Order asks the home edge to change a subscription or to debit leased money. It
+// is executed or refused in log order, answered by an entry, and never executed
+// twice. IfVersion 0 means any service-state version.
+type Order struct {
+	ID           string       `json:"id"`
+	Subscription string       `json:"subscription"`
+	Action       Action       `json:"action"`
+	NotBefore    int64        `json:"not_before,omitempty"` // Unix seconds
+	Expires      int64        `json:"expires,omitempty"`    // Unix seconds, 0 = never
+	IfVersion    uint64       `json:"if_version,omitempty"`
+	Offering     string       `json:"offering,omitempty"`
+	Bucket       string       `json:"bucket,omitempty"`
+	Amount       money.Amount `json:"amount_micro,omitempty"`
+	Reason       string       `json:"reason,omitempty"`
+}
+
+// Operator may call the edge's API. TokenHash is the SHA-256 of the bearer token.
+type Operator struct {
+	ID        string `json:"id"`
+	Login     string `json:"login"`
+	Role      string `json:"role"` // admin, operator or auditor
+	TokenHash []byte `json:"token_hash"`
+	Revoked   bool   `json:"revoked,omitempty"`
+}
+
+// ErrRow is wrapped by every error about a row's content.
+var ErrRow = errors.New("feed row is not well formed")
+
+// Encode returns the JSON body of an entity.
+func Encode(entity any) ([]byte, error) {
+	b, err := json.Marshal(entity)
+	if err != nil {
+		return nil, fmt.Errorf("encode %T for the feed: %w", entity, err)
+	}
+	return b, nil
+}
+
+// Decode reads the row's body as the entity of its kind: *tariff.Offering, *NAS,
+// *Subscription, *Lease, *Order or *Operator.
+func (r *Row) Decode() (any, error) {
+	var entity any
+	var id *string
+	switch r.Kind {
+	case KindOffering:
+		o := &tariff.Offering{}
+		entity, id = o, nil
+	case KindNAS:
+		n := &NAS{}
+		entity, id = n, &n.ID
+	case KindSubscription:
+		s := &Subscription{}
+		entity, id = s, &s.ID
+	case KindLease:
+		l := &Lease{}
+		entity, id = l, &l.Bucket
+	case KindOrder:
+		o := &Order{}
+		entity, id = o, &o.ID
+	case KindOperator:
+		o := &Operator{}
+		entity, id = o, &o.ID
+	default:
+		return nil, fmt.Errorf("%w: row %d: kind %q is not known here: upgrade this node", ErrRow, r.Number, r.Kind)
+	}
+	if err := json.Unmarshal(r.Body, entity); err != nil {
+		return nil, fmt.Errorf("%w: row %d (%s %s): %w", ErrRow, r.Number, r.Kind, r.ID, err)
+	}
+	if o, ok := entity.(*tariff.Offering); ok {
+		if err := o.Validate(); err != nil {
+			return nil, fmt.Errorf("%w: row %d (%s %s): %w", ErrRow, r.Number, r.Kind, r.ID, err)
+		}
+		key := OfferingKey(o.ID, o.Version)
+		id = &key
+	}
+	if fault := check(entity); fault != "" {
+		return nil, fmt.Errorf("%w: row %d (%s %s): %s", ErrRow, r.Number, r.Kind, r.ID, fault)
+	}
+	if *id != r.ID || r.ID == "" {
+		return nil, fmt.Errorf("%w: row %d: body is of %q, row of %q", ErrRow, r.Number, *id, r.ID)
+	}
+	return entity, nil
+}
+
+// maxTotal bounds a lease's totals, so that sums of a few of them fit 64 bits.
+const maxTotal = 1 << 60
+
+// check returns what a replica could not carry out. A row that passed it may enter
+// a region's log.
+func check(entity any) string {
+	outside := func(v int64) bool { return v < 0 || v > maxTotal }
+	switch e := entity.(type) {
+	case *Lease:
+		switch {
+		case outside(e.Granted) || outside(e.ReclaimTo) || outside(e.Allowance):
+			return fmt.Sprintf("granted %d, reclaim_to %d, allowance %d: totals must be from 0 to 2^60", e.Granted, e.ReclaimTo, e.Allowance)
+		case e.Account == "" || e.Unit == "" || e.Epoch == 0:
+			return "account, unit and epoch must be named"
+		case outside(e.ExpiresAt):
+			return fmt.Sprintf("expires_at is %d: give Unix seconds, or 0", e.ExpiresAt)
+		}
+	case *Order:
+		if outside(int64(e.Amount)) || outside(e.NotBefore) || outside(e.Expires) {
+			return fmt.Sprintf("amount %d, not_before %d, expires %d: must not be negative", e.Amount, e.NotBefore, e.Expires)
+		}
+	case *Subscription:
+		if e.Account == "" || e.Login == "" {
+			return "account and login must be named"
+		}
+	}
+	return ""
+}
+
+// OfferingKey is the entity id of an offering version, "id@version": a version
+// never changes, so each is an entity of its own.
+func OfferingKey(id string, version uint32) string { return fmt.Sprintf("%s@%d", id, version) }

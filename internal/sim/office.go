@@ -1,0 +1,177 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"meridian/central"
+	"meridian/central/accounts"
+	centralfeed "meridian/central/feed"
+	"meridian/central/payments"
+	"meridian/internal/feed"
+	"meridian/internal/money"
+	"meridian/internal/sim/memstore"
+	"meridian/internal/tariff"
+	"meridian/replication/link"
+	"meridian/replication/seal"
+)
+
+func isCrash(err error) bool {
+	return errors.Is(err, errNoLeader) || errors.Is(err, errCrashed)
+}
+
+// office is the centre and the people who work there.
+type office struct {
+	w        *World
+	store    *memstore.Store
+	services *central.Services
+	sink     link.Sink
+	awayTill time.Duration
+	serial   int
+	price    uint32 // versions of the volume offering
+	deposits map[string]money.Amount
+	cuts     int
+}
+
+func newOffice(w *World) (*office, error) {
+	ring, err := seal.NewRing([]seal.Key{{ID: 1, Bytes: [32]byte{1, 2, 3}}})
+	if err != nil {
+		return nil, err
+	}
+	o := &office{w: w, store: memstore.New(), deposits: map[string]money.Amount{}, price: 1}
+	o.services = central.NewServices(o.store, central.Deps{
+		Now: w.clock, NewID: func() string { o.serial++; return fmt.Sprintf("id-%06d", o.serial) },
+		Sealer: central.Rings{"north": ring}, Feed: centralfeed.DefaultConfig(),
+	})
+	o.sink = o.services.Regions
+	return o, nil
+}
+
+// reachable tells whether the link could be up.
+func (o *office) reachable() bool { return o.w.calm || o.w.now >= o.awayTill }
+
+// cut takes the link away for a while.
+func (o *office) cut(d time.Duration) {
+	o.cuts++
+	o.awayTill = o.w.now + d
+}
+
+// survives is false when the centre dies right after what it just committed.
+func (o *office) survives() bool {
+	if o.w.chance(o.w.cfg.Faults.CentreCrash) {
+		o.cut(o.w.upTo(20 * time.Second))
+		return false
+	}
+	return true
+}
+
+// stale delivers an old batch once more: it must change nothing.
+func (o *office) stale(b link.Batch) {
+	if _, _, err := o.sink.Ingest(context.Background(), "north", b); err != nil {
+		o.w.audit.fail("an old batch: %v", err)
+	}
+}
+
+func volume(version uint32, validFrom int64, price money.Amount) tariff.Offering {
+	return tariff.Offering{
+		ID: "volume", Version: version, Name: "Volume", Currency: "EUR", ValidFrom: validFrom, Service: "internet",
+		Usage:       &tariff.Usage{Unit: tariff.Bytes, Price: price, Per: 1_000_000_000},
+		Reservation: tariff.Reservation{Quota: 50_000_000, TTLSeconds: 300},
+		Profile:     tariff.Profile{SessionLimit: 1, InterimSeconds: 60, UpBps: 4_000_000, DownBps: 16_000_000},
+		Overrun:     tariff.Owed, OfflineAllowance: 200_000,
+	}
+}
+
+func flatRate() tariff.Offering {
+	return tariff.Offering{
+		ID: "flat", Version: 1, Name: "Flat", Currency: "EUR", ValidFrom: epochStart.Unix() - 1, Service: "internet",
+		Recurring: &tariff.Recurring{Price: 10 * money.Micro, Days: 30},
+		Profile:   tariff.Profile{SessionLimit: 2, InterimSeconds: 60}, Overrun: tariff.Absorbed,
+	}
+}
+
+// open founds the centre, the region and its subscribers.
+func (w *World) open() error {
+	o, err := newOffice(w)
+	if err != nil {
+		return err
+	}
+	w.office = o
+	ctx := context.Background()
+	_, err = o.services.Registry.Create(ctx, "north")
+	errs := []error{err}
+	_, err = o.services.Catalog.Publish(ctx, []tariff.Offering{volume(0, epochStart.Unix()-1, 5*money.Micro), flatRate()})
+	errs = append(errs, err)
+	_, err = o.services.Accounts.RegisterNAS(ctx, accounts.NewNAS{ID: "nas", Region: "north", Address: "127.0.2.1", Vendor: "generic", Secret: "s3cret-of-nas"})
+	errs = append(errs, err)
+	_, err = o.services.Accounts.CreateCustomer(ctx, accounts.NewCustomer{ID: "cust", Kind: "individual", Name: "Customer"})
+	errs = append(errs, err)
+	for i := range w.cfg.Subscribers {
+		p := newSubscriber(w, i)
+		w.people = append(w.people, p)
+		_, err = o.services.Accounts.OpenAccount(ctx, accounts.NewAccount{ID: p.account, Customer: "cust", Currency: "EUR"})
+		errs = append(errs, err)
+		_, err = o.services.Accounts.Subscribe(ctx, accounts.NewSubscription{ID: p.id, Account: p.account, Home: "north", Login: p.login, Password: "password-of-" + p.login, Offering: p.offering})
+		errs = append(errs, err)
+		o.deposit(p, money.Amount(w.rng.IntN(3*money.Micro)+1))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	w.region.leader = -1
+	w.region.elect()
+	w.every(time.Second, w.region.second)
+	w.every(250*time.Millisecond, w.region.step)
+	w.every(500*time.Millisecond, o.sequence)
+	w.every(7*time.Second, o.business)
+	for _, p := range w.people {
+		w.after(time.Second+w.upTo(20*time.Second), p.act)
+	}
+	return nil
+}
+
+func (o *office) sequence() {
+	if _, err := o.services.Sequencer.Step(context.Background()); err != nil {
+		o.w.audit.fail("sequencer: %v", err)
+	}
+}
+
+// deposit pays in, sometimes twice with one key.
+func (o *office) deposit(p *subscriber, amount money.Amount) {
+	o.serial++
+	d := payments.Deposit{Key: fmt.Sprintf("pay-%d", o.serial), Account: p.account, Amount: amount, Currency: "EUR", Method: "bank"}
+	for range 1 + o.w.rng.IntN(2) {
+		if _, err := o.services.Payments.Deposit(context.Background(), d); err != nil {
+			o.w.audit.fail("deposit: %v", err)
+			return
+		}
+	}
+	o.deposits[p.account] += amount
+}
+
+// business is what people do at the centre while the region runs.
+func (o *office) business() {
+	if o.w.calm || len(o.w.people) == 0 {
+		return
+	}
+	p := o.w.people[o.w.rng.IntN(len(o.w.people))]
+	switch o.w.rng.IntN(8) {
+	case 0, 1, 2, 3:
+		o.deposit(p, money.Amount(o.w.rng.IntN(2*money.Micro)+1))
+	case 4:
+		price := money.Amount(1+o.w.rng.IntN(9)) * money.Micro
+		if _, err := o.services.Catalog.Publish(context.Background(), []tariff.Offering{volume(0, o.w.unix()+int64(o.w.rng.IntN(30)), price)}); err != nil {
+			o.w.audit.fail("price change: %v", err)
+		}
+	default:
+		order := feed.Order{Subscription: p.id, Action: feed.ActionDebit, Bucket: p.account + "/cash", Amount: money.Amount(o.w.rng.IntN(money.Micro) + 1)}
+		if o.w.rng.IntN(3) == 0 {
+			order = feed.Order{Subscription: p.id, Action: []feed.Action{feed.ActionBar, feed.ActionUnbar}[o.w.rng.IntN(2)]}
+		}
+		if _, err := o.services.Orders.Place(context.Background(), order); err != nil {
+			o.w.audit.fail("order: %v", err)
+		}
+	}
+}

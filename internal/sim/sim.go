@@ -1,0 +1,191 @@
+// Package sim runs the whole of Meridian in one thread from one seed: pure
+// replicas, the real uplink, the centre's real services in memory, subscribers
+// and NAS, under drop, duplication, delay, reordering, partition and crash.
+//
+// It owns the world and the auditor, who charges by a second, naive
+// implementation from what the subscribers truly used. The rules that it runs are
+// those of the product. A failure prints its seed; the same seed gives the same
+// run.
+package sim
+
+import (
+	"container/heap"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// Faults says how unkind the world is; probabilities are per thousand.
+type Faults struct {
+	Drop, Duplicate int           // of a message between NAS and node
+	Delay           time.Duration // most that a message takes
+	NodeCrash       int           // per second, for the region: a node dies
+	LeaderCrash     int           // per second: the leader dies, often between commit and reply
+	LinkCut         int           // per second: the link breaks
+	LinkAway        time.Duration // most that the link stays away
+	CentreCrash     int           // per second: the centre dies with work in hand
+	Snapshot        int           // per second: a node takes a snapshot
+}
+
+// Config is one run.
+type Config struct {
+	Seed        uint64
+	Nodes       int
+	Subscribers int
+	Duration    time.Duration // virtual time with faults; then everything heals
+	Faults      Faults
+}
+
+// Default returns the run that the tests use for a seed: every fault, each with
+// a strength drawn from the seed.
+func Default(seed uint64) Config {
+	r := rand.New(rand.NewPCG(seed, 1))
+	return Config{
+		Seed: seed, Nodes: []int{1, 3, 3, 5}[r.IntN(4)], Subscribers: 4 + r.IntN(8), Duration: time.Duration(5+r.IntN(10)) * time.Minute,
+		Faults: Faults{
+			Drop: r.IntN(150), Duplicate: r.IntN(150), Delay: time.Duration(r.IntN(8000)) * time.Millisecond,
+			NodeCrash: r.IntN(15), LeaderCrash: r.IntN(15), LinkCut: r.IntN(40), LinkAway: time.Duration(1+r.IntN(180)) * time.Second,
+			CentreCrash: r.IntN(15), Snapshot: r.IntN(60),
+		},
+	}
+}
+
+// epochStart is virtual time zero.
+var epochStart = time.Date(2027, 1, 15, 8, 0, 0, 0, time.UTC)
+
+// World is one run's state.
+type World struct {
+	cfg    Config
+	rng    *rand.Rand
+	now    time.Duration
+	queue  events
+	serial uint64
+	calm   bool // faults are over
+
+	office *office
+	region *region
+	people []*subscriber
+	audit  *auditor
+}
+
+type event struct {
+	at     time.Duration
+	serial uint64
+	run    func()
+}
+
+type events []event
+
+func (q events) Len() int { return len(q) }
+func (q events) Less(i, j int) bool {
+	return q[i].at < q[j].at || (q[i].at == q[j].at && q[i].serial < q[j].serial)
+}
+func (q events) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+func (q *events) Push(x any)   { *q = append(*q, x.(event)) }
+func (q *events) Pop() any {
+	old := *q
+	e := old[len(old)-1]
+	*q = old[:len(old)-1]
+	return e
+}
+
+// after runs fn when d of virtual time has passed.
+func (w *World) after(d time.Duration, fn func()) {
+	w.serial++
+	heap.Push(&w.queue, event{at: w.now + d, serial: w.serial, run: fn})
+}
+
+// every runs fn each d until the end.
+func (w *World) every(d time.Duration, fn func()) {
+	w.after(d, func() {
+		fn()
+		w.every(d, fn)
+	})
+}
+
+// clock is the true time.
+func (w *World) clock() time.Time { return epochStart.Add(w.now) }
+
+// unix is the true time in Unix seconds.
+func (w *World) unix() int64 { return w.clock().Unix() }
+
+// chance is true with n in a thousand, never once the world is calm.
+func (w *World) chance(n int) bool { return !w.calm && n > 0 && w.rng.IntN(1000) < n }
+
+func (w *World) upTo(d time.Duration) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	return time.Duration(w.rng.Int64N(int64(d)))
+}
+
+// send carries a message between NAS and node: late, twice or not at all.
+func (w *World) send(deliver func()) {
+	copies := 1
+	if w.chance(w.cfg.Faults.Duplicate) {
+		copies = 2
+	}
+	if w.chance(w.cfg.Faults.Drop) {
+		copies--
+	}
+	for range copies {
+		delay := time.Millisecond
+		if !w.calm {
+			delay += w.upTo(w.cfg.Faults.Delay)
+		}
+		w.after(delay, deliver)
+	}
+}
+
+// runUntil handles events up to a time.
+func (w *World) runUntil(end time.Duration) {
+	for len(w.queue) > 0 && w.queue[0].at <= end {
+		e := heap.Pop(&w.queue).(event)
+		w.now = e.at
+		e.run()
+	}
+	w.now = end
+}
+
+func newWorld(cfg Config) *World {
+	w := &World{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 2))}
+	w.audit = newAuditor(w)
+	w.region = newRegion(w)
+	return w
+}
+
+// Run plays a whole run: faults, then calm until everything is quiet, then the
+// auditor. The error names what does not hold.
+func Run(cfg Config) (Summary, error) {
+	w := newWorld(cfg)
+	if err := w.open(); err != nil {
+		return Summary{}, fmt.Errorf("seed %d: open: %w", cfg.Seed, err)
+	}
+	w.runUntil(cfg.Duration)
+	w.calm = true
+	w.region.heal()
+	for _, p := range w.people {
+		p.finish()
+	}
+	deadline := w.now + 2*time.Hour
+	for !w.quiet() && len(w.audit.failures) == 0 {
+		if w.now >= deadline {
+			w.audit.fail("not quiet two hours after everything healed: %s", w.describe())
+			break
+		}
+		w.runUntil(w.now + 5*time.Second)
+	}
+	s, err := w.audit.check()
+	if err != nil {
+		return s, fmt.Errorf("seed %d: %w", cfg.Seed, err)
+	}
+	return s, nil
+}
+
+// Summary counts what a run did.
+type Summary struct {
+	Sessions, Packets, Acked int
+	Crashes, Cuts            int
+	Entries                  uint64
+	Charged, Overrun         int64
+}

@@ -1,0 +1,179 @@
+package sim
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"meridian/edge/command"
+	"meridian/edge/uplink"
+	"meridian/replication/link"
+)
+
+// stream is one connection between the region's leader and the centre. Messages
+// on it come in order; when it breaks, what is on the way in either direction may
+// or may not have arrived.
+type stream struct {
+	w        *World
+	up       *uplink.Uplink
+	hello    link.Hello
+	calling  bool // a Hello is on its way
+	welcomed bool
+	dead     bool
+	sent     uint64 // last entry sent up
+	fed      uint64 // last feed row sent down
+	upFree   time.Duration
+	downFree time.Duration
+	lostAt   time.Duration
+}
+
+func newStream(w *World) *stream {
+	term := w.region.term
+	return &stream{
+		w: w, lostAt: w.now,
+		up: uplink.New("north", w.region.nodes[w.region.leader].id, "sim", leaderLog{w.region},
+			func() uint64 { return term }, w.clock, slog.New(slog.DiscardHandler)),
+	}
+}
+
+// break_ ends the stream: events still on the way find it dead.
+func (s *stream) break_() {
+	if s != nil {
+		s.dead = true
+	}
+}
+
+// carry runs fn at the other end after a delay, in order, unless the stream broke.
+func (s *stream) carry(free *time.Duration, fn func()) {
+	*free = max(*free, s.w.now) + time.Millisecond
+	if !s.w.calm {
+		*free += s.w.upTo(300 * time.Millisecond)
+	}
+	s.w.after(*free-s.w.now, func() {
+		if !s.dead {
+			fn()
+		}
+	})
+}
+
+// done is a context that has ended: what would block returns instead.
+func done() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
+
+// step is the link's work, some times a second.
+func (r *region) step() {
+	w := r.w
+	if r.leader < 0 || !r.nodes[r.leader].state.Configured {
+		return
+	}
+	if r.link.dead {
+		r.link = newStream(w)
+	}
+	s := r.link
+	if w.chance(w.cfg.Faults.LinkCut / 4) {
+		s.break_()
+		w.office.cut(w.upTo(w.cfg.Faults.LinkAway))
+		return
+	}
+	if !w.office.reachable() {
+		s.keepMode()
+		return
+	}
+	switch {
+	case s.welcomed:
+		s.pump()
+	case !s.calling:
+		s.connect()
+	}
+}
+
+func (s *stream) keepMode() {
+	mode := command.Degraded
+	if s.w.now-s.lostAt > 10*time.Second {
+		mode = command.Isolated
+	}
+	_ = s.up.SetMode(context.Background(), mode)
+}
+
+func (s *stream) connect() {
+	w := s.w
+	h := s.up.Hello()
+	h.ProtocolVersion = link.ProtocolVersion
+	s.calling, s.hello = true, h
+	s.carry(&s.upFree, func() {
+		welcome, refused, err := w.office.sink.Hello(context.Background(), "north", h)
+		if err != nil || refused != nil || !w.office.survives() {
+			s.break_()
+			if refused != nil {
+				w.audit.fail("the centre refused a hello: %v", refused)
+			}
+			return
+		}
+		s.carry(&s.downFree, func() {
+			if err := s.up.Welcome(context.Background(), welcome); err != nil {
+				s.fault("welcome", err)
+				return
+			}
+			s.sent, s.fed, s.welcomed = welcome.CursorSeq, s.up.Hello().FeedVersion, true
+		})
+	})
+}
+
+// fault breaks the stream; an error that no crash explains is a finding.
+func (s *stream) fault(what string, err error) {
+	s.break_()
+	if !isCrash(err) {
+		s.w.audit.fail("%s: %v", what, err)
+	}
+}
+
+func (s *stream) pump() {
+	w := s.w
+	if w.region.leader < 0 {
+		return
+	}
+	if b, err := s.up.Entries(done(), s.sent, 1+w.rng.IntN(60), 1<<20); err == nil {
+		s.sent, b.Term, b.Node = b.LastSeq(), s.hello.Term, s.hello.Node
+		s.carry(&s.upFree, func() { s.ingest(b) })
+		if w.chance(20) { // an older copy of it arrives by a stream that nobody closed
+			w.after(w.upTo(30*time.Second), func() { w.office.stale(b) })
+		}
+	} else if isCrash(err) {
+		s.break_()
+		return
+	}
+	if want, err := s.up.Wanted(done()); err == nil {
+		s.carry(&s.upFree, func() { _ = w.office.sink.Wanted(context.Background(), "north", want) })
+	}
+	rows, err := w.office.sink.Feed(context.Background(), "north", s.fed, 1+w.rng.IntN(50))
+	if err == nil && len(rows) > 0 {
+		s.fed = rows[len(rows)-1].Number
+		s.carry(&s.downFree, func() {
+			if err := s.up.Feed(context.Background(), rows); err != nil {
+				s.fault("feed", err)
+			}
+		})
+	}
+}
+
+func (s *stream) ingest(b link.Batch) {
+	w := s.w
+	ack, refused, err := w.office.sink.Ingest(context.Background(), "north", b)
+	switch {
+	case err != nil:
+		s.fault("ingest", err)
+	case refused != nil:
+		s.fault("ingest", refused)
+	case !w.office.survives(): // committed, but nobody hears of it
+		s.break_()
+	default:
+		s.carry(&s.downFree, func() {
+			if err := s.up.Acked(context.Background(), ack); err != nil {
+				s.fault("ack", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,10 @@
+package forward
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// TestMain finds goroutines that outlive what started them.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

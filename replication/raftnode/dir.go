@@ -1,0 +1,127 @@
+package raftnode
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"meridian/replication/seal"
+)
+
+const (
+	dirFormat = 1
+	nodeFile  = "node.json"
+	lockFile  = "LOCK"
+	logDir    = "log"
+)
+
+// nodeInfo is node.json: whose directory this is. Check is a sealed constant
+// that proves, before any entry is read, that the ring is the right one.
+type nodeInfo struct {
+	Format int    `json:"format"`
+	Region string `json:"region"`
+	Node   string `json:"node"`
+	Check  []byte `json:"check"`
+}
+
+func (i nodeInfo) additional() []byte {
+	return fmt.Appendf(nil, "raftnode/%d/%s/%s", i.Format, i.Region, i.Node)
+}
+
+// lockDir takes the directory for this process. Closing the file, or the end of
+// the process however it comes, releases it.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("raftnode: lock %s: %w", dir, err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("%w: %s; stop the other process first", ErrInUse, dir)
+		}
+		return nil, fmt.Errorf("raftnode: lock %s: %w", dir, err)
+	}
+	return f, nil
+}
+
+// readInfo reads node.json and proves the ring against it.
+func readInfo(dir string, ring *seal.Ring) (nodeInfo, error) {
+	path := filepath.Join(dir, nodeFile)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nodeInfo{}, err
+	}
+	var info nodeInfo
+	if err := json.Unmarshal(data, &info); err != nil {
+		return nodeInfo{}, fmt.Errorf("%w: %s: %w; restore the directory from another copy", ErrWrongDir, path, err)
+	}
+	if info.Format != dirFormat {
+		return nodeInfo{}, fmt.Errorf("%w: %s has format %d, this program knows %d; use the program that wrote it",
+			ErrWrongDir, path, info.Format, dirFormat)
+	}
+	if _, err := ring.Open(nil, info.Check, info.additional()); err != nil {
+		return nodeInfo{}, fmt.Errorf("%w: %s of node %s, region %s: %w", ErrWrongKeys, dir, info.Node, info.Region, err)
+	}
+	return info, nil
+}
+
+// claimDir makes node.json for a new directory, or checks that an existing one
+// is this node's. It seals the check anew when the ring has a newer key, so
+// that old keys can be retired with the data that they sealed.
+func claimDir(dir, region, node string, ring *seal.Ring) error {
+	info, err := readInfo(dir, ring)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		if _, err := os.Stat(filepath.Join(dir, logDir)); err == nil {
+			return fmt.Errorf("%w: %s has a log but no %s; restore it from another copy, or empty the directory and join as a new node",
+				ErrWrongDir, dir, nodeFile)
+		}
+		info = nodeInfo{Format: dirFormat, Region: region, Node: node}
+	case err != nil:
+		return err
+	case info.Region != region || info.Node != node:
+		return fmt.Errorf("%w: %s belongs to node %q of region %q, this is node %q of region %q; give each node its own directory",
+			ErrWrongDir, dir, info.Node, info.Region, node, region)
+	}
+	if id, ok := seal.KeyID(info.Check); ok && id == ring.Newest() {
+		return nil
+	}
+	info.Check = ring.Seal(nil, []byte("meridian"), info.additional())
+	return writeInfo(dir, info)
+}
+
+func writeInfo(dir string, info nodeInfo) error {
+	data, err := json.Marshal(info)
+	if err != nil {
+		return fmt.Errorf("raftnode: %s: %w", nodeFile, err)
+	}
+	path := filepath.Join(dir, nodeFile)
+	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("raftnode: %w", err)
+	}
+	_, err = f.Write(append(data, '\n'))
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("raftnode: write %s: %w", path, err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return fmt.Errorf("raftnode: %w", err)
+	}
+	return syncDir(dir)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("raftnode: %w", err)
+	}
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		return fmt.Errorf("raftnode: sync %s: %w", dir, err)
+	}
+	return nil
+}

@@ -1,0 +1,301 @@
+package raftnode
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"meridian/replication/identity"
+)
+
+// Peer is one voting member of a region.
+type Peer struct {
+	ID   string
+	Addr string // host:port of its raft transport
+}
+
+// Node is a running member. Its methods are safe for concurrent use.
+type Node struct {
+	cfg      Config
+	raft     *raft.Raft
+	trans    raft.Transport
+	store    *store
+	lock     *os.File
+	lead     leadership
+	counters *counters
+	layer    *tlsLayer // nil when the transport is not ours
+	requests requests
+
+	stop      chan struct{}
+	wg        sync.WaitGroup
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// Open locks and checks the directory, restores the newest snapshot into fsm,
+// and starts the member. A BatchingFSM gets whole batches. Without state on
+// disk the node waits to be bootstrapped or added by a leader. Errors wrap
+// ErrInUse, ErrWrongDir, ErrWrongKeys or ErrLogDamaged where they apply.
+func Open(cfg Config, fsm raft.FSM) (*Node, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if err := checkOwnName(cfg); err != nil {
+		return nil, err
+	}
+	var layer *tlsLayer
+	n, err := open(cfg, fsm, func(c *counters) (raft.Transport, error) {
+		var err error
+		if layer, err = listenTLS(cfg, c); err != nil {
+			return nil, err
+		}
+		return raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+			Stream: layer, MaxPool: maxPooledConns, MaxRPCsInFlight: cfg.MaxRPCsInFlight,
+			Timeout: cfg.RPCTimeout, Logger: newHCLog(cfg.Logger, "raft-net"),
+		}), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	n.layer = layer
+	return n, nil
+}
+
+func checkOwnName(cfg Config) error {
+	leaf, err := leafOf(cfg.TLS)
+	if err != nil {
+		return err
+	}
+	own, err := identity.FromCertificate(leaf)
+	if err != nil {
+		return fmt.Errorf("raftnode config: TLS: %w", err)
+	}
+	if want := identity.Node(cfg.Region, cfg.NodeID); own != want {
+		return fmt.Errorf("raftnode config: TLS certificate is for %s, this node is %s; issue one for it", own, want)
+	}
+	return nil
+}
+
+// open is Open with a transport of the caller's making.
+func open(cfg Config, fsm raft.FSM, listen func(*counters) (raft.Transport, error)) (_ *Node, err error) {
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("raftnode: %w", err)
+	}
+	n := &Node{cfg: cfg, counters: &counters{}, stop: make(chan struct{}), requests: requests{down: make(chan struct{})}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.release())
+		}
+	}()
+	if n.lock, err = lockDir(cfg.Dir); err != nil {
+		return nil, err
+	}
+	if err := claimDir(cfg.Dir, cfg.Region, cfg.NodeID, cfg.Ring); err != nil {
+		return nil, err
+	}
+	snaps, err := raft.NewFileSnapshotStoreWithLogger(cfg.Dir, cfg.SnapshotsRetained, newHCLog(cfg.Logger, "snapshot"))
+	if err != nil {
+		return nil, fmt.Errorf("raftnode: snapshots in %s: %w", cfg.Dir, err)
+	}
+	newest, err := newestSnapshot(snaps, cfg.Logger)
+	if err != nil {
+		return nil, err
+	}
+	if n.store, err = openStore(cfg.Dir, cfg.SegmentBytes, cfg.Ring, cfg.Logger, n.counters); err != nil {
+		return nil, err
+	}
+	if err := n.store.check(newest.index); err != nil {
+		return nil, err
+	}
+	cache, err := raft.NewLogCache(cfg.LogCache, n.store)
+	if err != nil {
+		return nil, fmt.Errorf("raftnode: %w", err)
+	}
+	if n.trans, err = listen(n.counters); err != nil {
+		return nil, err
+	}
+	if n.raft, err = raft.NewRaft(raftConfig(cfg), fsm, cache, n.store, snaps, n.trans); err != nil {
+		return nil, fmt.Errorf("raftnode: start node %s of region %s: %w", cfg.NodeID, cfg.Region, err)
+	}
+	n.wg.Go(n.watchLeadership)
+	return n, nil
+}
+
+func raftConfig(cfg Config) *raft.Config {
+	rc := raft.DefaultConfig()
+	rc.LocalID = raft.ServerID(cfg.NodeID)
+	rc.HeartbeatTimeout = cfg.Heartbeat
+	rc.ElectionTimeout = cfg.Election
+	rc.LeaderLeaseTimeout = cfg.LeaderLease
+	rc.CommitTimeout = cfg.CommitTimeout
+	rc.MaxAppendEntries = cfg.MaxAppendEntries
+	rc.BatchApplyCh = true
+	rc.SnapshotThreshold = cfg.SnapshotThreshold
+	rc.SnapshotInterval = cfg.SnapshotInterval
+	rc.TrailingLogs = cfg.TrailingLogs
+	rc.PreVoteDisabled = false // a node that was cut off must not depose a good leader
+	rc.ShutdownOnRemove = false
+	rc.NoLegacyTelemetry = true
+	rc.Logger = newHCLog(cfg.Logger, "raft")
+	return rc
+}
+
+func (n *Node) watchLeadership() {
+	for {
+		select {
+		case leading := <-n.raft.LeaderCh():
+			n.lead.set(leading)
+		case <-n.stop:
+			n.lead.close()
+			return
+		}
+	}
+}
+
+// Bootstrap makes the first configuration of a new region. It does nothing when
+// the node has any state, so that every node may call it at every start with the
+// same peers; peers must name this node.
+func (n *Node) Bootstrap(peers []Peer) error {
+	var conf raft.Configuration
+	self := false
+	for _, p := range peers {
+		self = self || p.ID == n.cfg.NodeID
+		conf.Servers = append(conf.Servers, raft.Server{
+			Suffrage: raft.Voter, ID: raft.ServerID(p.ID), Address: raft.ServerAddress(p.Addr),
+		})
+	}
+	if !self {
+		return fmt.Errorf("raftnode: bootstrap peers %v do not name this node %q; give all members, itself included", peers, n.cfg.NodeID)
+	}
+	err := n.raft.BootstrapCluster(conf).Error()
+	if err != nil && !errors.Is(err, raft.ErrCantBootstrap) {
+		return fmt.Errorf("raftnode: bootstrap with %v: %w", peers, err)
+	}
+	return nil
+}
+
+// Barrier returns when everything that was committed before has been applied
+// here. Only the leader can.
+func (n *Node) Barrier(ctx context.Context) error {
+	return n.ask(ctx, "barrier", func() raft.Future { return n.raft.Barrier(0) })
+}
+
+// VerifyLeader returns nil when a majority still follows this node at a moment
+// after the call.
+func (n *Node) VerifyLeader(ctx context.Context) error {
+	return n.ask(ctx, "verify leader", n.raft.VerifyLeader)
+}
+
+// Snapshot makes a snapshot now. It returns nil also when there is nothing new
+// since the last.
+func (n *Node) Snapshot(ctx context.Context) error {
+	err := n.ask(ctx, "snapshot", func() raft.Future { return n.raft.Snapshot() })
+	if errors.Is(err, raft.ErrNothingNewToSnapshot) {
+		return nil
+	}
+	return err
+}
+
+// TransferLeadership hands over to the most advanced follower.
+func (n *Node) TransferLeadership(ctx context.Context) error {
+	return n.ask(ctx, "transfer leadership", n.raft.LeadershipTransfer)
+}
+
+// AddVoter adds a member, or changes the address of one. Only the leader can.
+// The member must run and prove to be that node: once it votes, a region of two
+// cannot commit anything without it, not even its removal.
+func (n *Node) AddVoter(ctx context.Context, p Peer) error {
+	if n.layer != nil {
+		if err := n.layer.prove(ctx, p); err != nil {
+			return fmt.Errorf("raftnode: add voter %s: %w; start that node first and check its address", p.ID, err)
+		}
+	}
+	return n.ask(ctx, "add voter "+p.ID, func() raft.Future {
+		return n.raft.AddVoter(raft.ServerID(p.ID), raft.ServerAddress(p.Addr), 0, enqueueTimeout(ctx))
+	})
+}
+
+// RemoveServer removes a member. Only the leader can.
+func (n *Node) RemoveServer(ctx context.Context, id string) error {
+	return n.ask(ctx, "remove server "+id, func() raft.Future {
+		return n.raft.RemoveServer(raft.ServerID(id), 0, enqueueTimeout(ctx))
+	})
+}
+
+// Peers are the voting members by the newest configuration that this node knows.
+func (n *Node) Peers() ([]Peer, error) {
+	f := n.raft.GetConfiguration()
+	if err := f.Error(); err != nil {
+		return nil, fmt.Errorf("raftnode: configuration: %w", err)
+	}
+	var out []Peer
+	for _, s := range f.Configuration().Servers {
+		if s.Suffrage == raft.Voter {
+			out = append(out, Peer{ID: string(s.ID), Addr: string(s.Address)})
+		}
+	}
+	return out, nil
+}
+
+// enqueueTimeout is what remains of ctx; 0, without a deadline, waits on.
+func enqueueTimeout(ctx context.Context) time.Duration {
+	if d, ok := ctx.Deadline(); ok {
+		return max(time.Until(d), time.Millisecond)
+	}
+	return 0
+}
+
+// Close hands leadership over when this node leads others, waits until what was
+// asked of raft is answered, stops the member and releases the directory. It waits
+// for the state machine to finish what it is applying. Calling it again returns
+// the same error.
+func (n *Node) Close() error {
+	n.closeOnce.Do(func() {
+		n.handOver()
+		n.closeErr = n.release()
+	})
+	return n.closeErr
+}
+
+func (n *Node) handOver() {
+	if !n.IsLeader() || n.cfg.Handover == 0 {
+		return
+	}
+	if peers, err := n.Peers(); err != nil || len(peers) < 2 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.Handover)
+	defer cancel()
+	if err := n.TransferLeadership(ctx); err != nil {
+		n.cfg.Logger.Warn("raft: leadership not handed over; the others will elect after their timeout", "err", err)
+	}
+}
+
+// release undoes what open did, as far as it came.
+func (n *Node) release() error {
+	var errs []error
+	if n.raft != nil {
+		if !n.requests.drain(drainLimit) {
+			n.cfg.Logger.Warn("raft: stops with requests that it did not answer; their outcome is unknown", "waited", drainLimit)
+		}
+		errs = append(errs, n.raft.Shutdown().Error())
+	}
+	close(n.requests.down)
+	close(n.stop)
+	n.wg.Wait()
+	if c, ok := n.trans.(raft.WithClose); ok {
+		errs = append(errs, c.Close())
+	}
+	if n.store != nil {
+		errs = append(errs, n.store.Close())
+	}
+	if n.lock != nil {
+		errs = append(errs, n.lock.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,173 @@
+package raftnode
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/hashicorp/raft"
+	wal "github.com/hashicorp/raft-wal"
+
+	"meridian/replication/seal"
+)
+
+const (
+	// logAdditional prefixes what binds a sealed entry to its place.
+	logAdditional = "raftlog/1"
+	markFile      = "end.mark"
+
+	remedy = "empty this node's directory, remove it from the region and let it join anew; " +
+		"if it is the only node, restore the directory from a copy"
+)
+
+// store is the log on disk: a write-ahead log whose entries are sealed, each
+// bound to its index, term and type, and the mark of its end. It implements
+// raft.LogStore, raft.StableStore and raft.MonotonicLogStore.
+type store struct {
+	*wal.WAL // the stable store, FirstIndex, LastIndex, IsMonotonic
+	ring     *seal.Ring
+	mark     *mark
+	counters *counters
+}
+
+// counters are shared by the parts of a node; see Stats.
+type counters struct {
+	entriesStored, bytesStored, openFailures atomic.Uint64
+	peersRefused, acceptsDropped             atomic.Uint64
+}
+
+func openStore(dir string, segmentBytes int, ring *seal.Ring, log *slog.Logger, c *counters) (_ *store, err error) {
+	path := filepath.Join(dir, logDir)
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("raftnode: %w", err)
+	}
+	m, err := openMark(filepath.Join(path, markFile))
+	if err != nil {
+		return nil, err
+	}
+	w, err := wal.Open(path, wal.WithSegmentSize(segmentBytes), wal.WithLogger(newHCLog(log, "wal")))
+	if err != nil {
+		err = fmt.Errorf("%w: %s: %w; %s", ErrLogDamaged, path, err, remedy)
+		return nil, errors.Join(err, m.close())
+	}
+	return &store{WAL: w, ring: ring, mark: m, counters: c}, nil
+}
+
+// check refuses a log that lost entries it had stored, or whose entries do not
+// open. Entries up to snapshotIndex are not needed to start and not read. It
+// runs before raft does, which would panic.
+func (s *store) check(snapshotIndex uint64) error {
+	first, err := s.FirstIndex()
+	if err != nil {
+		return fmt.Errorf("raftnode: %w", err)
+	}
+	last, err := s.LastIndex()
+	if err != nil {
+		return fmt.Errorf("raftnode: %w", err)
+	}
+	marked, err := s.mark.read()
+	if err != nil {
+		return err
+	}
+	if marked > max(last, snapshotIndex) {
+		return fmt.Errorf("%w: the log ends at %d, but entries up to %d had been stored; %s", ErrLogDamaged, last, marked, remedy)
+	}
+	if last == 0 {
+		return nil
+	}
+	if first > snapshotIndex+1 {
+		return fmt.Errorf("%w: the log starts at %d, the newest snapshot ends at %d; entries between are missing; %s",
+			ErrLogDamaged, first, snapshotIndex, remedy)
+	}
+	var l raft.Log
+	for i := max(first, snapshotIndex+1); i <= last; i++ {
+		if err := s.GetLog(i, &l); err != nil {
+			if errors.Is(err, seal.ErrUnknownKey) {
+				return fmt.Errorf("%w: %w", ErrWrongKeys, err)
+			}
+			return fmt.Errorf("%w: %w; %s", ErrLogDamaged, err, remedy)
+		}
+	}
+	return nil
+}
+
+// GetLog implements raft.LogStore.
+func (s *store) GetLog(index uint64, l *raft.Log) error {
+	if err := s.WAL.GetLog(index, l); err != nil {
+		return err // raft compares with its own sentinel
+	}
+	plain, err := s.ring.Open(nil, l.Data, entryAdditional(index, l.Term, l.Type))
+	if err == nil && l.Index != index {
+		err = fmt.Errorf("%w: the log holds index %d at the place of %d", seal.ErrCorrupt, l.Index, index)
+	}
+	if err != nil {
+		s.counters.openFailures.Add(1)
+		return fmt.Errorf("raftnode: log entry %d, term %d: %w", index, l.Term, err)
+	}
+	l.Data = plain
+	return nil
+}
+
+// StoreLog implements raft.LogStore.
+func (s *store) StoreLog(l *raft.Log) error { return s.StoreLogs([]*raft.Log{l}) }
+
+// StoreLogs implements raft.LogStore. It returns after the entries are synced.
+func (s *store) StoreLogs(logs []*raft.Log) error {
+	if len(logs) == 0 {
+		return nil
+	}
+	sealed := make([]*raft.Log, len(logs))
+	size := 0
+	for i, l := range logs {
+		c := *l // the caller, and the cache above us, keep the clear text
+		c.Data = s.ring.Seal(nil, l.Data, entryAdditional(l.Index, l.Term, l.Type))
+		sealed[i] = &c
+		size += len(c.Data)
+	}
+	if err := s.WAL.StoreLogs(sealed); err != nil {
+		return fmt.Errorf("raftnode: store entries %d to %d: %w", logs[0].Index, logs[len(logs)-1].Index, err)
+	}
+	s.counters.entriesStored.Add(uint64(len(logs)))
+	s.counters.bytesStored.Add(uint64(size))
+	return s.mark.write(logs[len(logs)-1].Index)
+}
+
+// DeleteRange implements raft.LogStore: the range is a prefix, a suffix, or all.
+func (s *store) DeleteRange(low, high uint64) error {
+	first, err := s.FirstIndex()
+	if err != nil {
+		return err
+	}
+	last, err := s.LastIndex()
+	if err != nil {
+		return err
+	}
+	if low <= last && high >= last {
+		keep := uint64(0)
+		if low > first {
+			keep = low - 1
+		}
+		if err := s.mark.writeSync(keep); err != nil {
+			return err
+		}
+	}
+	if err := s.WAL.DeleteRange(low, high); err != nil {
+		return fmt.Errorf("raftnode: delete entries %d to %d: %w", low, high, err)
+	}
+	return nil
+}
+
+// Close closes the log and its mark.
+func (s *store) Close() error { return errors.Join(s.WAL.Close(), s.mark.close()) }
+
+func entryAdditional(index, term uint64, kind raft.LogType) []byte {
+	b := make([]byte, 0, len(logAdditional)+17)
+	b = append(b, logAdditional...)
+	b = binary.BigEndian.AppendUint64(b, index)
+	b = binary.BigEndian.AppendUint64(b, term)
+	return append(b, byte(kind))
+}
