@@ -144,10 +144,10 @@ func (r *Relay) copy(ctx context.Context, to, from net.Conn) {
 			return
 		}
 		if n > 0 {
+			r.Copied.Add(uint64(n)) // first: whoever has the octets finds them counted
 			if _, err := to.Write(buf[:n]); err != nil {
 				return
 			}
-			r.Copied.Add(uint64(n))
 		}
 		if err != nil {
 			return
