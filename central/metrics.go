@@ -40,6 +40,7 @@ func described() []metrics.Metric {
 		{Name: "db_connections_max", Help: "Most connections to the database.", Kind: metrics.Gauge},
 		{Name: "db_waits_total", Help: "Times that no idle connection was there."},
 		{Name: "db_waits_given_up_total", Help: "Waits for a connection that ended without one."},
+		{Name: "alarm", Help: "1 while an alarm is raised; each has a page in ops/runbooks.", Kind: metrics.Gauge, Labels: []string{"alarm", "severity"}},
 	}
 }
 
@@ -106,6 +107,13 @@ func (s *Server) samples() []metrics.Sample {
 	add("db_connections_max", float64(pool.Max))
 	add("db_waits_total", float64(pool.Waits))
 	add("db_waits_given_up_total", float64(pool.GivenUp))
+	for _, a := range s.alarms.All() {
+		active := 0.0
+		if a.Active {
+			active = 1
+		}
+		add("alarm", active, a.Name, string(a.Severity))
+	}
 	return out
 }
 

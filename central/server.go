@@ -17,6 +17,7 @@ import (
 
 	"meridian/central/api"
 	"meridian/central/cockroach"
+	"meridian/ops/alarm"
 	"meridian/ops/metrics"
 	"meridian/replication/identity"
 	"meridian/replication/link"
@@ -36,6 +37,9 @@ type Server struct {
 	httpAddr net.Addr
 	linkAddr net.Addr
 	answers  answers
+	alarms   *alarm.Board
+	watching []watched
+	rise     alarm.Rise // of the goroutine that watches
 
 	wg     sync.WaitGroup
 	failed chan error
@@ -87,9 +91,13 @@ func (s *Server) Start(ctx context.Context) (err error) {
 	if err := s.serveLink(ctx, linkTLS); err != nil {
 		return err
 	}
+	if err := s.openAlarms(); err != nil {
+		return err
+	}
 	if err := s.serveHTTP(ctx); err != nil {
 		return err
 	}
+	s.startWatching(context.WithoutCancel(ctx))
 	s.log.Info("the centre serves", slog.String("http", s.HTTPAddr()), slog.String("link", s.LinkAddr()))
 	return nil
 }

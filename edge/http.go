@@ -13,6 +13,7 @@ import (
 
 	"meridian/edge/command"
 	"meridian/edge/fsm"
+	"meridian/ops/alarm"
 	"meridian/ops/health"
 	"meridian/ops/metrics"
 	"meridian/replication/raftnode"
@@ -20,26 +21,27 @@ import (
 
 // Status is the node's own view of itself and its region.
 type Status struct {
-	Region        string     `json:"region"`
-	Node          string     `json:"node"`
-	Version       string     `json:"version"`
-	Role          string     `json:"role"`
-	Leader        string     `json:"leader"`
-	Term          uint64     `json:"term"`
-	Applied       uint64     `json:"applied_index"`
-	Mode          string     `json:"mode"`
-	ModeSince     time.Time  `json:"mode_since"`
-	RegionTime    time.Time  `json:"region_time"`
-	Epoch         uint64     `json:"epoch"`
-	Seq           uint64     `json:"seq"`
-	Acked         uint64     `json:"acked"`
-	Backlog       uint64     `json:"backlog"`
-	FeedVersion   uint64     `json:"feed_version"`
-	Members       int        `json:"members"`
-	LinkConnected bool       `json:"link_connected"`
-	LinkError     string     `json:"link_error,omitempty"`
-	FeedError     string     `json:"feed_error,omitempty"`
-	Live          fsm.Counts `json:"live"`
+	Region        string        `json:"region"`
+	Node          string        `json:"node"`
+	Version       string        `json:"version"`
+	Role          string        `json:"role"`
+	Leader        string        `json:"leader"`
+	Term          uint64        `json:"term"`
+	Applied       uint64        `json:"applied_index"`
+	Mode          string        `json:"mode"`
+	ModeSince     time.Time     `json:"mode_since"`
+	RegionTime    time.Time     `json:"region_time"`
+	Epoch         uint64        `json:"epoch"`
+	Seq           uint64        `json:"seq"`
+	Acked         uint64        `json:"acked"`
+	Backlog       uint64        `json:"backlog"`
+	FeedVersion   uint64        `json:"feed_version"`
+	Members       int           `json:"members"`
+	LinkConnected bool          `json:"link_connected"`
+	LinkError     string        `json:"link_error,omitempty"`
+	FeedError     string        `json:"feed_error,omitempty"`
+	Live          fsm.Counts    `json:"live"`
+	Alarms        []alarm.Alarm `json:"alarms"`
 }
 
 // Status reads the node's figures.
@@ -50,6 +52,7 @@ func (n *Node) Status() Status {
 	s := Status{
 		Region: n.cfg.Region, Node: n.cfg.Node, Version: n.cfg.Version, Role: strings.ToLower(r.State), Leader: leader,
 		Term: r.Term, Applied: r.AppliedIndex, Members: n.gossip.Stats().Members, LinkConnected: l.Connected,
+		Alarms: n.alarms.Active(),
 	}
 	if l.LastError != nil {
 		s.LinkError = l.LastError.Error()

@@ -41,6 +41,7 @@ func (n *Node) exportMetrics() error {
 		{Name: "subscriptions", Help: "Subscriptions served.", Kind: metrics.Gauge},
 		{Name: "overrun_micro_total", Help: "Micro-units of usage that nothing could pay."},
 		{Name: "session_anomalies_total", Help: "Reports whose counters contradict earlier ones."},
+		{Name: "alarm", Help: "1 while an alarm is raised; each has a page in ops/runbooks.", Kind: metrics.Gauge, Labels: []string{"alarm", "severity"}},
 	}
 	c, err := metrics.NewCollector("meridian_edge", map[string]string{"region": n.cfg.Region, "node": n.cfg.Node}, list, n.samples)
 	if err != nil {
@@ -104,5 +105,8 @@ func (n *Node) samples() []metrics.Sample {
 		add("overrun_micro_total", float64(s.OverrunSum))
 		add("session_anomalies_total", float64(s.Anomalies))
 	})
+	for _, a := range n.alarms.All() {
+		add("alarm", flag(a.Active), a.Name, string(a.Severity))
+	}
 	return out
 }

@@ -22,6 +22,7 @@ import (
 	"meridian/edge/fsm"
 	"meridian/edge/store"
 	"meridian/edge/uplink"
+	"meridian/ops/alarm"
 	"meridian/radius"
 	"meridian/radius/coa"
 	"meridian/replication/forward"
@@ -59,8 +60,13 @@ type Node struct {
 	tickClock int64
 
 	mu       sync.Mutex
-	linkLost time.Time // when the link went away, zero while it is up
-	cutUntil time.Time // cuts are proposed until the state has none older
+	linkLost time.Time     // when the link went away, zero while it is up
+	cutUntil time.Time     // cuts are proposed until the state has none older
+	jumped   time.Duration // how far the clocks run ahead of what is plausible, 0 when they do not
+
+	alarms   *alarm.Board
+	watching []watched
+	rise     alarm.Rise // of watch's goroutine
 }
 
 // New opens the node's data and ports; nothing is served before Start.
@@ -81,6 +87,9 @@ func New(cfg Config) (_ *Node, err error) {
 		return nil, err
 	}
 	if err := n.openRADIUS(); err != nil {
+		return nil, err
+	}
+	if err := n.openAlarms(); err != nil {
 		return nil, err
 	}
 	return n, n.openHTTP()
@@ -192,6 +201,7 @@ func (n *Node) Start(ctx context.Context) error {
 		}
 	}
 	n.wg.Go(func() { n.refresh(ctx) })
+	n.wg.Go(func() { n.watch(ctx) })
 	n.wg.Go(func() { n.lead(ctx) })
 	return nil
 }

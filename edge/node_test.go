@@ -126,6 +126,19 @@ func TestNodeWithoutACentre(t *testing.T) {
 		}
 		<-time.After(10 * time.Millisecond)
 	}
+	for deadline := time.Now().Add(20 * time.Second); len(s.Alarms) != 1; {
+		if time.Now().After(deadline) {
+			t.Fatalf("alarms are %+v", s.Alarms)
+		}
+		_, body := get(t, "GET", base+"/status", "")
+		if err := json.Unmarshal([]byte(body), &s); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+	if a := s.Alarms[0]; a.Name != "region_isolated" || a.Since == nil || !strings.Contains(a.Detail, "isolated since") {
+		t.Errorf("the alarm is %+v", a)
+	}
 	if code, body := get(t, "GET", base+"/readyz", ""); code != http.StatusOK {
 		t.Errorf("ready: %d %s", code, body)
 	}

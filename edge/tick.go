@@ -54,12 +54,14 @@ func (n *Node) plausible(clocks []int64) bool {
 	}
 	passed := time.Since(n.tickBase) // by the monotonic clock
 	ahead := time.Duration(median-n.tickClock)*time.Microsecond - passed
-	if ahead <= mostAhead {
-		return true
+	jumped := ahead > mostAhead
+	n.mu.Lock()
+	n.jumped = 0
+	if jumped {
+		n.jumped = ahead
 	}
-	n.logger.Error("the clocks of a majority jumped: region time stands still until a person has looked and this node is restarted",
-		"ahead", ahead.Round(time.Second))
-	return false
+	n.mu.Unlock()
+	return !jumped
 }
 
 // clocks asks the members for their clocks; those that do not answer are left

@@ -1,0 +1,141 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"meridian/edge/command"
+	"meridian/edge/fsm"
+	"meridian/ops/alarm"
+)
+
+// watched is an alarm and the look that finds its problem, nil when there is none.
+type watched struct {
+	alarm.Definition
+	find func() error
+}
+
+// eventHold keeps an alarm about single events in view.
+const eventHold = 5 * time.Minute
+
+// watched lists what a node watches of itself. A look is short, takes its figures
+// from the parts' Stats, and tells no secret and no subscriber. Each alarm has a
+// page of its name in ops/runbooks.
+func (n *Node) watched() []watched {
+	return []watched{
+		{alarm.Definition{Name: "no_leader", Severity: alarm.Critical,
+			Means: "This node hears no leader: accounting is not acknowledged, and only logins that need no exactness are accepted."}, n.noLeader},
+		{alarm.Definition{Name: "region_isolated", Severity: alarm.Warning, Hold: 5 * time.Second,
+			Means: "The region works cut off from the centre: on its leases, with a growing backlog."}, n.isolated},
+		{alarm.Definition{Name: "link_refused", Severity: alarm.Critical,
+			Means: "The centre refuses this region's link: nothing is settled until a person has acted."}, n.linkRefused},
+		{alarm.Definition{Name: "feed_blocked", Severity: alarm.Critical,
+			Means: "The feed waits at a row that this version cannot read: later changes of the centre do not arrive."}, n.uplink.FeedBlocked},
+		{alarm.Definition{Name: "backlog_high", Severity: alarm.Warning,
+			Means: "More than half of the room for unacknowledged entries is used."}, func() error { return n.backlog(1, 2) }},
+		{alarm.Definition{Name: "backlog_full", Severity: alarm.Critical,
+			Means: "The room for unacknowledged entries is used up: new sessions that cost money are refused."}, func() error { return n.backlog(1, 1) }},
+		{alarm.Definition{Name: "clock_jump", Severity: alarm.Critical,
+			Means: "The clocks of a majority jumped: region time stands still, and with it renewals and time-outs."}, n.clockJump},
+		{alarm.Definition{Name: "queue_full", Severity: alarm.Critical, Hold: eventHold,
+			Means: "Commands were refused because the queue to the log was full: reports are not acknowledged in time."}, n.queueFull},
+		{alarm.Definition{Name: "kernel_drops", Severity: alarm.Warning, Hold: eventHold,
+			Means: "The kernel dropped RADIUS packets before they were read."}, n.kernelDrops},
+		{alarm.Definition{Name: "disconnects_failing", Severity: alarm.Warning, Hold: eventHold,
+			Means: "CoA or Disconnect requests were given up: sessions run on past their limit, as overrun."}, n.disconnectsFailing},
+	}
+}
+
+func (n *Node) openAlarms() (err error) {
+	n.watching = n.watched()
+	definitions := make([]alarm.Definition, len(n.watching))
+	for i, w := range n.watching {
+		definitions[i] = w.Definition
+	}
+	n.alarms, err = alarm.New(time.Now, n.logger, definitions...)
+	return err
+}
+
+// watch looks at everything watched at each tick.
+func (n *Node) watch(ctx context.Context) {
+	t := time.NewTicker(n.cfg.TickEach)
+	defer t.Stop()
+	for {
+		for _, w := range n.watching {
+			n.alarms.Set(w.Name, w.find())
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (n *Node) noLeader() error { return n.hasLeader(context.Background()) }
+
+func (n *Node) isolated() (err error) {
+	n.store.View(func(s *fsm.State) {
+		if s.Mode == command.Isolated {
+			err = fmt.Errorf("isolated since %s, %d entries wait for the centre", time.UnixMicro(s.ModeSince).UTC().Format(time.RFC3339), s.Backlog())
+		}
+	})
+	return err
+}
+
+// linkRefused is about the leader's link: the others have none.
+func (n *Node) linkRefused() error {
+	if r := n.uplink.Refusal(); r != nil && n.store.IsLeader() {
+		return r
+	}
+	return nil
+}
+
+// backlog is a problem from a share of the bound on.
+func (n *Node) backlog(share, of uint64) (err error) {
+	n.store.View(func(s *fsm.State) {
+		if most := uint64(s.Policy.MaxBacklogEntries); s.Configured && s.Backlog() >= most/of*share {
+			err = fmt.Errorf("%d entries wait for the centre, the bound is %d", s.Backlog(), most)
+		}
+	})
+	return err
+}
+
+func (n *Node) clockJump() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.jumped == 0 {
+		return nil
+	}
+	return fmt.Errorf("the clocks' median is %s ahead of the time that passed since this node began to lead: set the clocks right, then restart the leader", n.jumped.Round(time.Second))
+}
+
+func (n *Node) queueFull() error {
+	if rose := n.rise.By("busy", n.store.Stats().Busy); rose > 0 {
+		return fmt.Errorf("%d commands refused", rose)
+	}
+	return nil
+}
+
+func (n *Node) kernelDrops() error {
+	s := n.radius.Stats()
+	if rose := n.rise.By("kernel drops", s.Auth.KernelDrops+s.Acct.KernelDrops); rose > 0 {
+		return fmt.Errorf("%d packets dropped: raise net.core.rmem_max or add nodes", rose)
+	}
+	return nil
+}
+
+func (n *Node) disconnectsFailing() error {
+	s := n.effects.Stats()
+	failed, noTarget := n.rise.By("effects failed", s.Failed), n.rise.By("effects without target", s.NoTarget)
+	var problems []error
+	if failed > 0 {
+		problems = append(problems, fmt.Errorf("%d requests were not answered by their NAS", failed))
+	}
+	if noTarget > 0 {
+		problems = append(problems, fmt.Errorf("%d requests had no NAS to go to", noTarget))
+	}
+	return errors.Join(problems...)
+}
