@@ -98,8 +98,8 @@ func (r rules) account(c *fault.Collector, n, i int, in NewAccount) {
 func (r rules) subscription(c *fault.Collector, n, i int, in NewSubscription) {
 	r.checkID(c, Path(n, i, "id"), in.ID)
 	checkText(c, Path(n, i, "login"), in.Login, MaxLogin)
-	c.Need(in.Password != "" && len(in.Password) <= MaxPassword, Path(n, i, "password"), "",
-		"the password cannot be used", fmt.Sprintf("give 1 to %d octets", MaxPassword))
+	c.Need(in.Password != "" && len(in.Password) <= MaxPassword && utf8.ValidString(in.Password), Path(n, i, "password"), "",
+		"the password cannot be used", fmt.Sprintf("give 1 to %d octets of UTF-8", MaxPassword))
 }
 
 func (r rules) nas(c *fault.Collector, in NewNAS) {

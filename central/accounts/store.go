@@ -38,7 +38,8 @@ type Subscription struct {
 	Account    string
 	Home       string
 	Login      string
-	Password   []byte // sealed with the home's key, associated data "subscription/<id>"
+	Password   []byte // sealed with the home's key, as NTHash; the feed's vocabulary says how
+	NTHash     []byte // of the password; none: the subscription cannot use MS-CHAPv2
 	Offering   string
 	Barred     bool
 	Terminated bool

@@ -9,6 +9,7 @@ import (
 	"meridian/central/feed"
 	"meridian/central/store"
 	feedrow "meridian/internal/feed"
+	"meridian/internal/mschap"
 	"meridian/internal/tariff"
 )
 
@@ -39,14 +40,14 @@ func (s *Service) SubscribeTx(ctx context.Context, tx store.Tx, in []NewSubscrip
 		if err := known.admit(&c, len(in), i, n); err != nil {
 			return nil, err
 		}
-		password, err := s.Sealer.Seal(n.Home, []byte(n.Password), []byte("subscription/"+n.ID))
+		password, hash, err := s.sealPassword(n)
 		if err != nil {
-			return nil, fmt.Errorf("seal the password of subscription %s: %w", n.ID, err)
+			return nil, err
 		}
-		out[i] = Subscription{ID: n.ID, Account: n.Account, Home: n.Home, Login: n.Login, Password: password,
+		out[i] = Subscription{ID: n.ID, Account: n.Account, Home: n.Home, Login: n.Login, Password: password, NTHash: hash,
 			Offering: n.Offering, Version: 1, CreatedAt: s.Now().UnixMicro()}
 		row, err := feed.NewChange(n.Home, feedrow.KindSubscription, n.ID, 1, &feedrow.Subscription{
-			ID: n.ID, Account: n.Account, Login: n.Login, Password: password, Offering: n.Offering})
+			ID: n.ID, Account: n.Account, Login: n.Login, Password: password, NTHash: hash, Offering: n.Offering})
 		if err != nil {
 			return nil, err
 		}
@@ -63,6 +64,23 @@ func (s *Service) SubscribeTx(ctx context.Context, tx store.Tx, in []NewSubscrip
 		return nil, err
 	}
 	return out, s.Feed.Append(ctx, tx, append(rows, leaseRows...)...)
+}
+
+// sealPassword seals a password and its NT hash with the home's key.
+func (s *Service) sealPassword(n NewSubscription) (password, hash []byte, err error) {
+	password, err = s.Sealer.Seal(n.Home, []byte(n.Password), []byte(feedrow.PasswordAAD(n.ID)))
+	if err != nil {
+		return nil, nil, fmt.Errorf("seal the password of subscription %s: %w", n.ID, err)
+	}
+	nt, err := mschap.NTHash(n.Password)
+	if err != nil {
+		return nil, nil, fmt.Errorf("hash the password of subscription %s: %w", n.ID, err)
+	}
+	hash, err = s.Sealer.Seal(n.Home, nt[:], []byte(feedrow.NTHashAAD(n.ID)))
+	if err != nil {
+		return nil, nil, fmt.Errorf("seal the NT hash of subscription %s: %w", n.ID, err)
+	}
+	return password, hash, nil
 }
 
 // references are what subscriptions name, read once for a whole batch.

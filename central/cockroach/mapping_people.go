@@ -90,15 +90,16 @@ func (t accountStore) InsertAccounts(ctx context.Context, in []accounts.Account)
 	return err
 }
 
-const subscriptionColumns = `id, account, home, login, password, offering, barred, terminated, version, created_at`
+const subscriptionColumns = `id, account, home, login, password, nt_hash, offering, barred, terminated, version, created_at`
 
 func (t accountStore) InsertSubscriptions(ctx context.Context, in []accounts.Subscription) error {
 	_, err := t.exec(ctx, "insert subscriptions", `INSERT INTO subscriptions (`+subscriptionColumns+`)
-		SELECT `+subscriptionColumns+` FROM unnest($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::BYTEA[], $6::TEXT[], $7::BOOL[], $8::BOOL[], $9::INT8[], $10::INT8[])
+		SELECT `+subscriptionColumns+` FROM unnest($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::BYTEA[], $6::BYTEA[], $7::TEXT[], $8::BOOL[], $9::BOOL[], $10::INT8[], $11::INT8[])
 			AS t (`+subscriptionColumns+`)`,
 		column(in, func(s accounts.Subscription) string { return s.ID }), column(in, func(s accounts.Subscription) string { return s.Account }),
 		column(in, func(s accounts.Subscription) string { return s.Home }), column(in, func(s accounts.Subscription) string { return s.Login }),
-		column(in, func(s accounts.Subscription) []byte { return s.Password }), column(in, func(s accounts.Subscription) string { return s.Offering }),
+		column(in, func(s accounts.Subscription) []byte { return s.Password }), column(in, func(s accounts.Subscription) []byte { return s.NTHash }),
+		column(in, func(s accounts.Subscription) string { return s.Offering }),
 		column(in, func(s accounts.Subscription) bool { return s.Barred }), column(in, func(s accounts.Subscription) bool { return s.Terminated }),
 		column(in, func(s accounts.Subscription) int64 { return int64(s.Version) }), column(in, func(s accounts.Subscription) int64 { return s.CreatedAt }))
 	return err
@@ -131,7 +132,7 @@ func (t accountStore) Accounts(ctx context.Context, ids []string) ([]accounts.Ac
 }
 
 func scanSubscription(r pgx.CollectableRow) (s accounts.Subscription, err error) {
-	return s, r.Scan(&s.ID, &s.Account, &s.Home, &s.Login, &s.Password, &s.Offering, &s.Barred, &s.Terminated, &s.Version, &s.CreatedAt)
+	return s, r.Scan(&s.ID, &s.Account, &s.Home, &s.Login, &s.Password, &s.NTHash, &s.Offering, &s.Barred, &s.Terminated, &s.Version, &s.CreatedAt)
 }
 
 func (t accountStore) Subscriptions(ctx context.Context, ids []string) ([]accounts.Subscription, error) {

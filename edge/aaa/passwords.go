@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"sync"
+
+	"meridian/internal/feed"
 )
 
 // passwordShards spreads the cache's locks.
@@ -44,7 +46,7 @@ func (p *passwords) open(subscription string, sealed []byte) ([]byte, error) {
 		return clear, nil
 	}
 	p.counters.passwordOpens.Add(1)
-	clear, err := p.opener.Open(sealed, "subscription/"+subscription)
+	clear, err := p.opener.Open(sealed, feed.PasswordAAD(subscription))
 	if err != nil {
 		p.counters.passwordFaults.Add(1)
 		return nil, fmt.Errorf("open password of subscription %s: %w", subscription, err)

@@ -17,8 +17,8 @@ import (
 	"meridian/internal/verify"
 )
 
-// dumpFormat is the first octet of a dump.
-const dumpFormat = 1
+// dumpFormat is the first octet of a dump. Format 1 has no NT hashes.
+const dumpFormat = 2
 
 // Hash is the SHA-256 of the dump: equal on replicas that applied the same log.
 func (s *State) Hash() journal.Hash { return sha256.Sum256(s.Dump()) }
@@ -40,13 +40,14 @@ func (s *State) Dump() []byte {
 // Load reads what Dump wrote.
 func Load(b []byte) (*State, error) {
 	r := canon.NewReader(b)
-	if f := r.Byte(); f != dumpFormat {
-		r.Fail("state format %d is not known: upgrade this node", f)
+	format := r.Byte()
+	if format < 1 || format > dumpFormat {
+		r.Fail("state format %d is not known: upgrade this node", format)
 	}
 	s := New()
 	s.loadHead(r)
 	s.loadCatalog(r)
-	s.loadBalances(r)
+	s.loadBalances(r, format)
 	s.loadSessions(r)
 	s.loadQueues(r)
 	if err := r.Close(); err != nil {
@@ -167,7 +168,7 @@ func (s *State) dumpBalances(w *canon.Writer) {
 	for _, id := range sortedKeys(s.subscriptions) {
 		sub := s.subscriptions[id]
 		row := &sub.Subscription
-		for _, v := range []string{row.ID, row.Account, row.Login, string(row.Password), row.Offering, sub.Offering, sub.Previous} {
+		for _, v := range []string{row.ID, row.Account, row.Login, string(row.Password), string(row.NTHash), row.Offering, sub.Offering, sub.Previous} {
 			w.String(v)
 		}
 		for _, v := range []bool{row.Terminated, sub.Barred, sub.Terminated, sub.Lapsed, s.logins[row.Login] == sub} {
@@ -180,7 +181,7 @@ func (s *State) dumpBalances(w *canon.Writer) {
 	}
 }
 
-func (s *State) loadBalances(r *canon.Reader) {
+func (s *State) loadBalances(r *canon.Reader, format byte) {
 	for n := r.Count(16); n > 0; n-- {
 		b := &balance.Bucket{ID: r.String(), Account: r.String(), Unit: journal.Unit(r.String()), Priority: int(r.Varint())}
 		for _, p := range []*int64{&b.Expires, &b.G, &b.T, &b.S, &b.X, &b.B, &b.P, &b.U, &b.H, &b.Allowance, &b.ReclaimTo, &b.Wanted} {
@@ -196,7 +197,12 @@ func (s *State) loadBalances(r *canon.Reader) {
 		slices.SortFunc(list, balance.Before)
 	}
 	for n := r.Count(15); n > 0; n-- {
-		sub := &Subscription{Subscription: feed.Subscription{ID: r.String(), Account: r.String(), Login: r.String(), Password: r.Bytes(), Offering: r.String()}, Offering: r.String(), Previous: r.String()}
+		row := feed.Subscription{ID: r.String(), Account: r.String(), Login: r.String(), Password: r.Bytes()}
+		if format >= 2 {
+			row.NTHash = r.Bytes()
+		}
+		row.Offering = r.String()
+		sub := &Subscription{Subscription: row, Offering: r.String(), Previous: r.String()}
 		var ownsLogin bool
 		for _, p := range []*bool{&sub.Subscription.Terminated, &sub.Barred, &sub.Terminated, &sub.Lapsed, &ownsLogin} {
 			*p = r.Bool()

@@ -368,7 +368,7 @@ func TestNASTotalsPerHour(t *testing.T) {
 
 var rewrite = flag.Bool("rewrite", false, "rewrite golden files")
 
-// The first version's dump must load for ever, and today's must be that version's.
+// Dumps of every version must load for ever, and today's must be the newest version's.
 func TestDumpGolden(t *testing.T) {
 	r := newRegion(t, 10*eur, perGigabyte(), flat())
 	r.login("s1")
@@ -376,7 +376,9 @@ func TestDumpGolden(t *testing.T) {
 	r.acct(command.Interim, "s1", t0, 60, 80_000_000)
 	r.feed(feed.KindOrder, "later", &feed.Order{ID: "later", Subscription: "sub", Action: feed.ActionBar, NotBefore: t0 + 9999})
 	r.feed(feed.KindOperator, "op", &feed.Operator{ID: "op", Role: "admin", TokenHash: []byte{1}})
-	const path = "testdata/dump-1.golden"
+	version1 := r.s.Dump()
+	r.feed(feed.KindSubscription, "other", &feed.Subscription{ID: "other", Account: "a", Login: "o", Offering: "flat", Password: []byte("sealed"), NTHash: []byte("hash")})
+	const path = "testdata/dump-2.golden"
 	dump := r.s.Dump()
 	if *rewrite {
 		if err := os.WriteFile(path, dump, 0o644); err != nil {
@@ -391,7 +393,14 @@ func TestDumpGolden(t *testing.T) {
 		t.Error("the dump's format changed: raise dumpFormat, keep reading the old one, and add a golden file")
 	}
 	if s, err := Load(want); err != nil || !bytes.Equal(s.Dump(), want) {
-		t.Errorf("version 1 does not load: %v", err)
+		t.Errorf("version 2 does not load: %v", err)
+	}
+	old, err := os.ReadFile("testdata/dump-1.golden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := Load(old); err != nil || !bytes.Equal(s.Dump(), version1) {
+		t.Errorf("version 1 does not load as what it was made of: %v", err)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 type Login struct {
 	Subscription string
 	Password     []byte // sealed
+	NTHash       []byte // sealed
 	Offering     *tariff.Offering
 	Reason       command.Reason // why it may not go online, as far as the replica can tell
 	MustReserve  bool           // only the log may answer: a hold, or the last session slot
@@ -28,7 +29,7 @@ func (s *State) FindLogin(login string) Login {
 	if sub == nil {
 		return Login{Reason: reason}
 	}
-	l := Login{Subscription: sub.ID, Password: sub.Password, Offering: o, Reason: reason}
+	l := Login{Subscription: sub.ID, Password: sub.Password, NTHash: sub.NTHash, Offering: o, Reason: reason}
 	if reason == command.ReasonNone {
 		l.MustReserve = o.Metered() || s.openCount(sub)+sub.reserved+1 >= o.Profile.SessionLimit
 	}

@@ -48,16 +48,23 @@ type NAS struct {
 	CoA     string `json:"coa,omitempty"` // host:port that takes CoA and Disconnect
 }
 
-// Subscription is what a region needs to serve a subscriber. Password is sealed
-// with the region's key, associated data "subscription/<id>".
+// Subscription is what a region needs to serve a subscriber. Password and NTHash
+// are sealed with the region's key, associated data PasswordAAD and NTHashAAD.
 type Subscription struct {
 	ID         string `json:"id"`
 	Account    string `json:"account"`
 	Login      string `json:"login"`
 	Password   []byte `json:"password"`
+	NTHash     []byte `json:"nt_hash,omitempty"` // for MS-CHAPv2; none: the subscription cannot use it
 	Offering   string `json:"offering"`
 	Terminated bool   `json:"terminated,omitempty"`
 }
+
+// PasswordAAD is the associated data that a subscription's password is sealed with.
+func PasswordAAD(subscription string) string { return "subscription/" + subscription }
+
+// NTHashAAD is that of the password's NT hash.
+func NTHashAAD(subscription string) string { return "subscription/" + subscription + "/nt" }
 
 // Lease is the centre's side of a bucket's lease: monotonic totals of one epoch.
 type Lease struct {

@@ -16,6 +16,7 @@ import (
 	"meridian/internal/feed"
 	"meridian/internal/journal"
 	"meridian/internal/money"
+	"meridian/internal/mschap"
 	"meridian/internal/tariff"
 )
 
@@ -158,7 +159,11 @@ func testSubscribe(t *testing.T, open Opener) {
 		case *feed.Lease:
 			last = *e
 		case *feed.Subscription:
-			plain, err := w.Rings["north"].Open(nil, e.Password, []byte("subscription/s-u1"))
+			hash, err := w.Rings["north"].Open(nil, e.NTHash, []byte(feed.NTHashAAD("s-u1")))
+			if want, _ := mschap.NTHash("secret-word"); err != nil || string(hash) != string(want[:]) {
+				t.Errorf("NT hash opens to %x, %v", hash, err)
+			}
+			plain, err := w.Rings["north"].Open(nil, e.Password, []byte(feed.PasswordAAD("s-u1")))
 			if err != nil || string(plain) != "secret-word" || e.Login != "u1" || e.Offering != "prepaid" {
 				t.Errorf("subscription row %+v opens to %q, %v", e, plain, err)
 			}
@@ -229,6 +234,7 @@ func testRefusals(t *testing.T, open Opener) {
 		"unknown region":  {func(s *accounts.NewSubscription) { s.Home = "west" }, fault.NotFound, "home"},
 		"unknown tariff":  {func(s *accounts.NewSubscription) { s.Offering = "none" }, fault.NotFound, "offering"},
 		"other home":      {func(s *accounts.NewSubscription) { s.Home = "south" }, fault.Conflict, "home"},
+		"broken password": {func(s *accounts.NewSubscription) { s.Password = "pw\xff" }, fault.Invalid, "password"},
 		"no password":     {func(s *accounts.NewSubscription) { s.Password = "" }, fault.Invalid, "password"},
 		"control letter":  {func(s *accounts.NewSubscription) { s.Login = "a\x00b" }, fault.Invalid, "login"},
 		"taken id":        {func(s *accounts.NewSubscription) { s.ID = "s-u1" }, fault.Exists, "id"},
