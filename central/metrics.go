@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"meridian/ops/metrics"
+	"meridian/replication/link"
 )
 
 // described are the server's metrics. Labels name regions, codes and outcomes;
@@ -32,6 +33,7 @@ func described() []metrics.Metric {
 		{Name: "link_takeovers_total", Help: "Streams that a newer leader of the region took over."},
 		{Name: "link_silent_total", Help: "Streams ended because the region said nothing."},
 		{Name: "link_refusals_total", Help: "Refusals sent to regions, by code.", Labels: []string{"code"}},
+		{Name: "link_ends_total", Help: "Streams of regions that ended or were not opened, by cause.", Labels: []string{"cause"}},
 		{Name: "region_backlog_entries", Help: "Entries that a region has and the centre has not, as the region last said to this server.", Kind: metrics.Gauge, Labels: []string{"region"}},
 		{Name: "http_requests_total", Help: "Requests to the API, by class of the answer's status.", Labels: []string{"class"}},
 		{Name: "http_replayed_total", Help: "Writes answered from the answer stored for their key."},
@@ -92,8 +94,11 @@ func (s *Server) samples() []metrics.Sample {
 	add("link_streams_total", float64(ls.Streams))
 	add("link_takeovers_total", float64(ls.Takeovers))
 	add("link_silent_total", float64(ls.Silent))
-	for code, n := range ls.Refusals {
-		add("link_refusals_total", float64(n), code.String())
+	for _, code := range link.Codes() {
+		add("link_refusals_total", float64(ls.Refusals[code]), code.String())
+	}
+	for _, cause := range link.Causes() {
+		add("link_ends_total", float64(ls.Causes[cause]), cause.String())
 	}
 	for i := range s.answers {
 		add("http_requests_total", float64(s.answers[i].Load()), strconv.Itoa(i+1)+"xx")

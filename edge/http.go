@@ -38,6 +38,8 @@ type Status struct {
 	FeedVersion   uint64        `json:"feed_version"`
 	Members       int           `json:"members"`
 	LinkConnected bool          `json:"link_connected"`
+	LinkCause     string        `json:"link_cause,omitempty"`
+	LinkReason    string        `json:"link_reason,omitempty"`
 	LinkError     string        `json:"link_error,omitempty"`
 	FeedError     string        `json:"feed_error,omitempty"`
 	Live          fsm.Counts    `json:"live"`
@@ -55,7 +57,7 @@ func (n *Node) Status() Status {
 		Alarms: n.alarms.Active(),
 	}
 	if l.LastError != nil {
-		s.LinkError = l.LastError.Error()
+		s.LinkError, s.LinkCause, s.LinkReason = l.LastError.Error(), l.Cause.String(), l.Reason
 	}
 	if err := n.uplink.FeedBlocked(); err != nil {
 		s.FeedError = err.Error()

@@ -7,6 +7,7 @@ import (
 	"meridian/edge/fsm"
 	"meridian/ops/metrics"
 	"meridian/radius"
+	"meridian/replication/link"
 )
 
 // exportMetrics registers the node's figures. No subscriber and no secret is a
@@ -35,6 +36,8 @@ func (n *Node) exportMetrics() error {
 		{Name: "ledger_backlog_entries", Help: "Entries the centre has not acknowledged.", Kind: metrics.Gauge},
 		{Name: "ledger_seq", Help: "Newest ledger entry.", Kind: metrics.Gauge},
 		{Name: "link_connected", Help: "1 while the link to the centre is up.", Kind: metrics.Gauge},
+		{Name: "link_failures_total", Help: "Attempts at the link that failed and streams that ended, by cause.", Labels: []string{"cause"}},
+		{Name: "link_refusals_total", Help: "Refusals by the centre, by code.", Labels: []string{"code"}},
 		{Name: "mode", Help: "0 isolated, 1 degraded, 2 connected.", Kind: metrics.Gauge},
 		{Name: "feed_version", Help: "Newest feed row applied.", Kind: metrics.Gauge},
 		{Name: "sessions_open", Help: "Open sessions.", Kind: metrics.Gauge},
@@ -93,6 +96,13 @@ func (n *Node) samples() []metrics.Sample {
 	add("store_timeouts_total", float64(st.Timeouts))
 	add("store_queue", float64(st.QueueLen))
 	add("link_connected", flag(n.link.State().Connected))
+	links := n.link.Stats()
+	for _, cause := range link.Causes() {
+		add("link_failures_total", float64(links.Causes[cause]), cause.String())
+	}
+	for _, code := range link.Codes() {
+		add("link_refusals_total", float64(links.RefusedBy[code]), code.String())
+	}
 	n.store.View(func(s *fsm.State) {
 		counts := s.Count()
 		add("effects_queued", float64(counts.Effects))

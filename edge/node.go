@@ -61,6 +61,7 @@ type Node struct {
 
 	mu       sync.Mutex
 	linkLost time.Time     // when the link went away, zero while it is up
+	led      uint64        // see ledTerm
 	cutUntil time.Time     // cuts are proposed until the state has none older
 	jumped   time.Duration // how far the clocks run ahead of what is plausible, 0 when they do not
 
@@ -156,12 +157,27 @@ func (n *Node) openLink() error {
 	if err != nil {
 		return err
 	}
-	n.uplink = uplink.New(n.cfg.Region, n.cfg.Node, n.cfg.Version, n.store, n.store.Raft().Term, time.Now, n.logger)
+	n.uplink = uplink.New(n.cfg.Region, n.cfg.Node, n.cfg.Version, n.store, n.ledTerm, time.Now, n.logger)
 	lc := link.DefaultClientConfig()
 	lc.Region, lc.Node, lc.Addresses, lc.TLS = n.cfg.Region, n.cfg.Node, n.cfg.Centre, tlsConfig
 	lc.SoftwareVersion, lc.Logger = n.cfg.Version, n.logger
 	n.link, err = link.NewClient(lc, n.uplink, n.uplink)
 	return err
+}
+
+// ledTerm is the newest raft term in which this node is known to have led. A leader
+// that is just being deposed has the term of its successor already: with that one
+// it would claim the successor's place at the centre.
+func (n *Node) ledTerm() uint64 {
+	term := n.store.Raft().Term()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	// Raft leaves the lead before it takes a newer term, so a node that leads
+	// after the term was read leads in that term.
+	if n.store.IsLeader() {
+		n.led = max(n.led, term)
+	}
+	return n.led
 }
 
 // forwardAddress finds where a member takes commands: as it tells by gossip, or

@@ -10,7 +10,6 @@ package uplink
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -38,7 +37,7 @@ type Log interface {
 
 // ErrDiverged: the centre's ledger of this region is not the one that lies here.
 // Nothing is sent until a person has looked.
-var ErrDiverged = errors.New("uplink: the centre's ledger and this region's differ")
+var ErrDiverged = fmt.Errorf("uplink: %w: nothing is sent until a person has looked: compare the region's segments with the centre's entries", link.ErrDiverged)
 
 // Uplink implements link.Source and link.Applier over a Log.
 type Uplink struct {

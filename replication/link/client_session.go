@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 
 	pb "meridian/proto/meridian/v1"
 )
@@ -24,6 +25,7 @@ type clientSession struct {
 	quiet   *silence
 	welcome Welcome
 	acked   atomic.Bool
+	over    atomic.Bool // Recv has returned an error
 
 	applyQueue  chan *pb.Down
 	batchQueue  chan *pb.Up
@@ -45,6 +47,7 @@ func (s *clientSession) open() error {
 	} // io.EOF: the stream has ended, Recv says why
 	down, err := s.stream.Recv()
 	if err != nil {
+		s.over.Store(true)
 		return fmt.Errorf("wait for welcome: %w", err)
 	}
 	switch m := down.GetMessage().(type) {
@@ -56,9 +59,18 @@ func (s *clientSession) open() error {
 		return fmt.Errorf("%w: %T before the welcome", ErrProtocol, m)
 	}
 	if err := s.c.applier.Welcome(s.ctx, s.welcome); err != nil {
-		return fmt.Errorf("apply welcome: %w", err)
+		return fmt.Errorf("%w: welcome: %w", errApply, err)
 	}
 	return nil
+}
+
+// told is what the centre said when it ended the stream: nothing when it has not,
+// or when the connection broke. Ask after the stream's end only.
+func (s *clientSession) told() metadata.MD {
+	if !s.over.Load() {
+		return nil
+	}
+	return s.stream.Trailer()
 }
 
 // run serves the stream until it fails or the context ends, and waits for its
@@ -87,6 +99,7 @@ func (s *clientSession) receive() error {
 			return err
 		})
 		if err != nil {
+			s.over.Store(true)
 			return fmt.Errorf("receive: %w", err)
 		}
 		now := time.Now()
@@ -253,7 +266,7 @@ func (s *clientSession) apply() error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("apply: %w", err)
+			return fmt.Errorf("%w: %w", errApply, err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -30,6 +31,9 @@ type ClientConfig struct {
 	Addresses       []string    // host:port of the centre's servers, tried in turn
 	TLS             *tls.Config // from identity.Bundle.TLS(identity.TheCentre())
 	SoftwareVersion string
+
+	// Dial opens the transport below TLS to one of Addresses; nil is TCP.
+	Dial func(ctx context.Context, addr string) (net.Conn, error)
 
 	MaxEntries  int // in a batch
 	MaxBytes    int // of a batch's entries

@@ -14,5 +14,24 @@ var (
 	// ErrClosed: the server was closed.
 	ErrClosed = errors.New("link: closed")
 
-	errRefusedSent = errors.New("link: refusal sent")
+	// ErrDiverged is what an Applier wraps when the Welcome contradicts its ledger.
+	ErrDiverged = errors.New("link: the two ledgers differ")
+
+	errTransport = errors.New("link: transport")
+	errApply     = errors.New("link: apply")
 )
+
+// Unavailable is a Sink's word that it cannot take in or read for now. Reason is
+// a short name that goes to metrics and to the region, such as database_full.
+type Unavailable struct {
+	Reason string
+	Err    error
+}
+
+// Error implements error.
+func (u *Unavailable) Error() string {
+	return "link: the centre cannot take this now: " + u.Reason + ": " + u.Err.Error()
+}
+
+// Unwrap gives the cause.
+func (u *Unavailable) Unwrap() error { return u.Err }

@@ -13,6 +13,7 @@ type slot struct {
 	epoch, term uint64 // of the highest stream that was welcomed
 	node        string
 	live        *serverSession
+	ended       Ended
 }
 
 func (s *Server) slotOf(region string) (*slot, error) {
@@ -36,6 +37,7 @@ func (s *Server) admit(ctx context.Context, ss *serverSession) (*Refused, error)
 	if err != nil {
 		return nil, err
 	}
+	s.challenge(ctx, sl, ss.hello)
 	select {
 	case sl.admitting <- struct{}{}:
 		defer func() { <-sl.admitting }()
@@ -66,6 +68,25 @@ func (s *Server) admit(ctx context.Context, ss *serverSession) (*Refused, error)
 	defer s.mu.Unlock()
 	sl.epoch, sl.term, sl.node, sl.live = ss.hello.Epoch, ss.hello.Term, ss.hello.Node, ss
 	return nil, nil
+}
+
+// challenge ends the live stream of another node that claims the same order,
+// unless something is heard of it soon: a leader that was deposed and then
+// stopped keeps its connection open without a word, and must not keep the
+// region's true leader out for all of Silence. One that lives is heard within
+// Heartbeat.
+func (s *Server) challenge(ctx context.Context, sl *slot, h Hello) {
+	s.mu.Lock()
+	live := sl.live
+	rival := live != nil && sl.epoch == h.Epoch && sl.term == h.Term && sl.node != h.Node
+	s.mu.Unlock()
+	if !rival {
+		return
+	}
+	patience := max(s.cfg.Silence/2, s.cfg.Heartbeat+s.cfg.Heartbeat/2)
+	if !live.quiet.answers(ctx, patience) && ctx.Err() == nil {
+		live.cancel(ErrSilent)
+	}
 }
 
 // judge compares a stream with the highest that was welcomed. Of two nodes that

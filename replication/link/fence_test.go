@@ -35,6 +35,7 @@ func TestOrderOfStreams(t *testing.T) {
 			}
 			first := say(c.first)
 			first.welcome()
+			defer first.beat()()
 			later := say(c.later)
 			if c.want == CodeUnspecified {
 				later.welcome()

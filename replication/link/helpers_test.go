@@ -46,6 +46,7 @@ type ledger struct {
 	refusals []Refused
 	hello    Hello
 	applying chan struct{} // when set, Feed waits for it
+	differs  bool          // the Welcome is never ours
 }
 
 func newLedger(n int) *ledger {
@@ -159,6 +160,9 @@ func (l *ledger) Welcome(_ context.Context, w Welcome) error {
 	defer l.mu.Unlock()
 	l.welcomes = append(l.welcomes, w)
 	l.fresh = true
+	if l.differs {
+		return fmt.Errorf("%w: so the test says", ErrDiverged)
+	}
 	if w.CursorSeq > uint64(len(l.entries)) || !bytes.Equal(w.CursorHash, l.hashAt(w.CursorSeq)) {
 		return fmt.Errorf("the cursor %d is not on this ledger", w.CursorSeq)
 	}

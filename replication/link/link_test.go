@@ -413,3 +413,21 @@ func (r *raw) welcome() {
 		r.t.Fatalf("no welcome but %v", d)
 	}
 }
+
+// beat keeps the stream from being silent until the returned function is called.
+func (r *raw) beat() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(20 * time.Millisecond):
+				_ = r.stream.Send(&pb.Up{Message: &pb.Up_Health{Health: &pb.Health{}}}) // it may have ended
+			}
+		}
+	}()
+	return func() { cancel(); <-done }
+}

@@ -61,28 +61,34 @@ func (r *relay) accept() {
 			left -= n
 			return left > 0
 		}
-		r.wg.Go(func() { r.pass(a, b, spend); closeBoth() })
-		r.wg.Go(func() { r.pass(b, a, spend); closeBoth() })
+		way := func(from, to net.Conn) {
+			if r.pass(from, to, spend) {
+				closeBoth()
+			}
+		}
+		r.wg.Go(func() { way(a, b) })
+		r.wg.Go(func() { way(b, a) })
 	}
 }
 
-func (r *relay) pass(from, to net.Conn, spend func(int) bool) {
+// pass returns whether the other side may learn that it ended.
+func (r *relay) pass(from, to net.Conn, spend func(int) bool) (tell bool) {
 	buf := make([]byte, 4096)
 	for {
 		n, err := from.Read(buf[:1+rand.N(len(buf)-1)])
 		if err != nil {
-			return
+			return !r.holed()
 		}
 		if r.holed() {
 			io.Copy(io.Discard, from) // until it is closed: nothing goes on, nobody is told
-			return
+			return false
 		}
 		if !spend(n) {
 			to.Write(buf[:rand.N(n+1)])
-			return
+			return true
 		}
 		if _, err := to.Write(buf[:n]); err != nil {
-			return
+			return true
 		}
 	}
 }

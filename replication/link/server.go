@@ -1,9 +1,11 @@
 package link
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,6 +33,16 @@ type ServerStats struct {
 	Streams, Takeovers, Silent    uint64
 	Batches, Entries, Bytes, Rows uint64
 	Refusals                      map[Code]uint64
+	Causes                        map[Cause]uint64 // why streams ended or were not opened
+}
+
+// Ended is how a region's newest stream that is over ended, on this server.
+type Ended struct {
+	Region, Node string
+	Cause        Cause
+	Reason       string // a refusal's Code, or what is lacking here
+	Detail       string
+	At           time.Time
 }
 
 // Server serves the link for all regions. Safe for concurrent use.
@@ -48,7 +60,8 @@ type Server struct {
 
 	streams, takeovers, silent    atomic.Uint64
 	batches, entries, bytes, rows atomic.Uint64
-	refusals                      [CodeProtocol + 1]atomic.Uint64
+	refusals                      codeCounters
+	byCause                       [causes]atomic.Uint64
 }
 
 // NewServer checks the configuration.
@@ -98,14 +111,43 @@ func (s *Server) Stats() ServerStats {
 	st := ServerStats{
 		Streams: s.streams.Load(), Takeovers: s.takeovers.Load(), Silent: s.silent.Load(),
 		Batches: s.batches.Load(), Entries: s.entries.Load(), Bytes: s.bytes.Load(), Rows: s.rows.Load(),
-		Refusals: map[Code]uint64{},
-	}
-	for i := range s.refusals {
-		if n := s.refusals[i].Load(); n > 0 {
-			st.Refusals[Code(i)] = n
-		}
+		Refusals: tally[Code](s.refusals[:]), Causes: tally[Cause](s.byCause[:]),
 	}
 	return st
+}
+
+// Ends lists how each region's newest stream that is over ended, by region.
+func (s *Server) Ends() []Ended {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []Ended
+	for _, sl := range s.slots {
+		if sl.ended.Cause != CauseNone {
+			out = append(out, sl.ended)
+		}
+	}
+	slices.SortFunc(out, func(a, b Ended) int { return cmp.Compare(a.Region, b.Region) })
+	return out
+}
+
+// over counts the end of a stream, remembers it and tells the region why.
+func (s *Server) over(ss *serverSession, err error) {
+	cause, reason := ended(err)
+	s.byCause[cause].Add(1)
+	if cause == CauseSilent {
+		s.silent.Add(1)
+	}
+	ss.stream.SetTrailer(trailer(cause, reason))
+	sl, full := s.slotOf(ss.region)
+	if full != nil {
+		return // regions beyond the limit are not remembered
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sl.ended = Ended{Region: ss.region, Node: ss.hello.Node, Cause: cause, Reason: reason, At: time.Now()}
+	if err != nil {
+		sl.ended.Detail = err.Error()
+	}
 }
 
 // Sync implements the service.
@@ -132,35 +174,27 @@ func (s *Server) Sync(stream grpc.BidiStreamingServer[pb.Up, pb.Down]) error {
 	ss := newServerSession(s, stream, ctx, cancel, who)
 	refused, err := ss.open()
 	if refused != nil {
-		s.countRefusal(refused)
+		s.refusals.count(refused.Code)
+		s.over(ss, refused)
 		s.cfg.Logger.Warn("link: stream refused", "region", who.Region, "node", ss.hello.Node,
 			"code", refused.Code.String(), "detail", refused.Detail)
 		return stream.Send(&pb.Down{Message: &pb.Down_Refused{Refused: refusedToWire(refused)}})
 	}
 	if err != nil {
+		s.over(ss, err)
 		s.cfg.Logger.Warn("link: stream not opened", "region", who.Region, "err", err)
 		return asStatus(err)
 	}
 	s.cfg.Logger.Info("link: region connected", "region", who.Region, "node", ss.hello.Node,
 		"epoch", ss.hello.Epoch, "term", ss.hello.Term, "cursor", ss.welcome.CursorSeq)
 	err = ss.run()
+	s.over(ss, err)
 	s.leave(ss)
-	if errors.Is(err, ErrSilent) {
-		s.silent.Add(1)
-	}
 	s.cfg.Logger.Info("link: region disconnected", "region", who.Region, "node", ss.hello.Node, "cause", err)
-	if errors.Is(err, errRefusedSent) {
-		return nil
+	if errors.As(err, &refused) {
+		return nil // it was sent
 	}
 	return asStatus(err)
-}
-
-func (s *Server) countRefusal(r *Refused) {
-	if r.Code < 0 || int(r.Code) >= len(s.refusals) {
-		s.refusals[CodeUnspecified].Add(1)
-		return
-	}
-	s.refusals[r.Code].Add(1)
 }
 
 // peerOf is who the certificate names.
@@ -185,6 +219,7 @@ func peerOf(ctx context.Context) (identity.ID, error) {
 
 // asStatus keeps what is meant for the region; the rest is in our log.
 func asStatus(err error) error {
+	var unavailable *Unavailable
 	switch {
 	case err == nil:
 		return nil
@@ -198,6 +233,8 @@ func asStatus(err error) error {
 		return status.Error(codes.DeadlineExceeded, "the centre did not answer in time; try again")
 	case errors.Is(err, context.Canceled):
 		return status.Error(codes.Canceled, "stream ended")
+	case errors.As(err, &unavailable):
+		return status.Error(codes.Unavailable, "the centre cannot take this now ("+unavailable.Reason+"); try again")
 	default:
 		return status.Error(codes.Unavailable, "the centre cannot take this now; try again")
 	}

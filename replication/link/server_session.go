@@ -52,7 +52,7 @@ func (ss *serverSession) open() (*Refused, error) {
 	defer cancel()
 	up, err := ss.receiveHello(ctx)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: wait for the hello of region %s: %w", errTransport, ss.region, err)
 	}
 	h := up.GetHello()
 	if h == nil {
@@ -72,7 +72,7 @@ func (ss *serverSession) open() (*Refused, error) {
 	}
 	if err != nil {
 		ss.srv.leave(ss)
-		return nil, fmt.Errorf("link: send welcome to region %s: %w", ss.region, err)
+		return nil, fmt.Errorf("%w: send welcome to region %s: %w", errTransport, ss.region, err)
 	}
 	return nil, nil
 }
@@ -93,7 +93,7 @@ func (ss *serverSession) receiveHello(ctx context.Context) (*pb.Up, error) {
 	case r := <-got:
 		return r.up, r.err
 	case <-ctx.Done():
-		return nil, fmt.Errorf("link: wait for the hello of region %s: %w", ss.region, context.Cause(ctx))
+		return nil, context.Cause(ctx)
 	}
 }
 
@@ -145,7 +145,7 @@ func (ss *serverSession) receive() error {
 			return err
 		})
 		if err != nil {
-			return fmt.Errorf("link: receive from region %s: %w", ss.region, err)
+			return fmt.Errorf("%w: receive from region %s: %w", errTransport, ss.region, err)
 		}
 		if ss.refusing.Load() || ss.ctx.Err() != nil {
 			continue
@@ -298,7 +298,7 @@ func (ss *serverSession) refuse(r *Refused) {
 	if ss.refusing.Swap(true) {
 		return
 	}
-	ss.srv.countRefusal(r)
+	ss.srv.refusals.count(r.Code)
 	ss.srv.cfg.Logger.Warn("link: stream refused", "region", ss.region, "node", ss.hello.Node,
 		"code", r.Code.String(), "detail", r.Detail)
 	ss.queue(&pb.Down{Message: &pb.Down_Refused{Refused: refusedToWire(r)}})
@@ -317,10 +317,10 @@ func (ss *serverSession) send() error {
 			return nil
 		}
 		if err := ss.stream.Send(down); err != nil {
-			return fmt.Errorf("link: send to region %s: %w", ss.region, err)
+			return fmt.Errorf("%w: send to region %s: %w", errTransport, ss.region, err)
 		}
-		if down.GetRefused() != nil {
-			return errRefusedSent
+		if r := down.GetRefused(); r != nil {
+			return refusedFromWire(r)
 		}
 	}
 }

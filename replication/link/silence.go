@@ -43,3 +43,22 @@ func (s *silence) watch(ctx context.Context, limit time.Duration) error {
 		}
 	}
 }
+
+// answers tells whether anything is heard within a time from now on; false also
+// when ctx ends.
+func (s *silence) answers(ctx context.Context, within time.Duration) bool {
+	since := int64(time.Since(s.start))
+	t := time.NewTicker(max(within/16, time.Millisecond))
+	defer t.Stop()
+	for end := since + int64(within); int64(time.Since(s.start)) < end; {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-t.C:
+			if s.last.Load() > since {
+				return true
+			}
+		}
+	}
+	return false
+}

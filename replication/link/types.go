@@ -1,6 +1,9 @@
 package link
 
-import "fmt"
+import (
+	"fmt"
+	"sync/atomic"
+)
 
 // ProtocolVersion is what this package speaks; MinProtocolVersion is the oldest
 // that the server still understands.
@@ -111,6 +114,7 @@ const (
 	CodeRegionMismatch
 	CodeVersion
 	CodeProtocol
+	codeCount
 )
 
 // String is the code as it is written in logs and metrics.
@@ -125,6 +129,15 @@ func (c Code) String() string {
 	return names[c]
 }
 
+// Codes lists all, so that each has its series before it happens.
+func Codes() []Code {
+	out := make([]Code, 0, codeCount)
+	for c := CodeUnspecified; c < codeCount; c++ {
+		out = append(out, c)
+	}
+	return out
+}
+
 // Refused ends a stream. It is an error.
 type Refused struct {
 	Code   Code
@@ -135,4 +148,26 @@ type Refused struct {
 // Error implements error.
 func (r *Refused) Error() string {
 	return fmt.Sprintf("link: refused by the centre: %s: %s; %s", r.Code, r.Detail, r.Remedy)
+}
+
+// codeCounters count refusals; a code that this version does not know counts as
+// CodeUnspecified.
+type codeCounters [codeCount]atomic.Uint64
+
+func (n *codeCounters) count(c Code) {
+	if c < 0 || c >= codeCount {
+		c = CodeUnspecified
+	}
+	n[c].Add(1)
+}
+
+// tally reads counters that are not zero.
+func tally[K ~int](counters []atomic.Uint64) map[K]uint64 {
+	out := map[K]uint64{}
+	for i := range counters {
+		if n := counters[i].Load(); n > 0 {
+			out[K(i)] = n
+		}
+	}
+	return out
 }
