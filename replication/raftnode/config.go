@@ -8,6 +8,7 @@ import (
 	"net"
 	"time"
 
+	"meridian/replication/disk"
 	"meridian/replication/identity"
 	"meridian/replication/seal"
 )
@@ -23,6 +24,7 @@ type Config struct {
 
 	TLS  *tls.Config // both roles; from identity.Bundle.TLS(identity.NodesOf(Region))
 	Ring *seal.Ring  // seals the log
+	Disk *disk.Layer // what log and snapshots are written through; nil: one of disk.DefaultConfig
 
 	Heartbeat     time.Duration // a follower without contact for this long (up to twice it) stands for election
 	Election      time.Duration // a candidate without result for this long (up to twice it) tries again

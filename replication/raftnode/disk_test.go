@@ -296,7 +296,7 @@ func TestNothingLiesInClear(t *testing.T) {
 
 func openTestStore(t *testing.T, dir string) *store {
 	t.Helper()
-	s, err := openStore(dir, 1<<16, testRing('r'), discard(), &counters{})
+	s, err := openStore(dir, 1<<16, testRing('r'), testDisk(t, dir, nil), discard(), &counters{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 
 	"github.com/hashicorp/raft"
+
+	"meridian/replication/disk"
 )
 
 var (
@@ -26,5 +28,6 @@ func NotProposed(err error) bool {
 	return errors.Is(err, raft.ErrNotLeader) ||
 		errors.Is(err, raft.ErrEnqueueTimeout) ||
 		errors.Is(err, raft.ErrLeadershipTransferInProgress) ||
+		errors.Is(err, disk.ErrReserve) ||
 		errors.Is(err, ErrClosed)
 }

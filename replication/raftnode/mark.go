@@ -7,6 +7,8 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+
+	"meridian/replication/disk"
 )
 
 // mark remembers the index of the last entry that the log has stored, in a file
@@ -20,17 +22,18 @@ import (
 // which only makes the check weaker. Before the log's end is cut back it is
 // lowered with a sync, so that it is never ahead.
 type mark struct {
-	f *os.File
+	f    *os.File
+	disk *disk.Layer
 }
 
 const markBytes = 8 + 4 // index, CRC-32 (Castagnoli) of it
 
-func openMark(path string) (*mark, error) {
+func openMark(path string, layer *disk.Layer) (*mark, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("raftnode: mark of the log's end: %w", err)
 	}
-	return &mark{f: f}, nil
+	return &mark{f: f, disk: layer}, nil
 }
 
 // read returns the index, or 0 when nothing was marked. A mark torn by a loss
@@ -52,8 +55,12 @@ func (m *mark) write(index uint64) error {
 	var b [markBytes]byte
 	binary.BigEndian.PutUint64(b[:8], index)
 	binary.BigEndian.PutUint32(b[8:], markSum(b[:8]))
-	if _, err := m.f.WriteAt(b[:], 0); err != nil {
-		return fmt.Errorf("raftnode: write mark: %w", err)
+	err := m.disk.Do(disk.Write, m.f.Name(), func() error {
+		_, err := m.f.WriteAt(b[:], 0)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("raftnode: mark: %w", err)
 	}
 	return nil
 }
@@ -62,8 +69,8 @@ func (m *mark) writeSync(index uint64) error {
 	if err := m.write(index); err != nil {
 		return err
 	}
-	if err := m.f.Sync(); err != nil {
-		return fmt.Errorf("raftnode: sync mark: %w", err)
+	if err := m.disk.Do(disk.Sync, m.f.Name(), m.f.Sync); err != nil {
+		return fmt.Errorf("raftnode: mark: %w", err)
 	}
 	return nil
 }

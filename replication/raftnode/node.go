@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"meridian/replication/disk"
 	"meridian/replication/identity"
 )
 
@@ -92,21 +93,28 @@ func open(cfg Config, fsm raft.FSM, listen func(*counters) (raft.Transport, erro
 			err = errors.Join(err, n.release())
 		}
 	}()
+	if n.cfg.Disk == nil {
+		dc := disk.DefaultConfig()
+		dc.Dir = cfg.Dir
+		if n.cfg.Disk, err = disk.New(dc); err != nil {
+			return nil, err
+		}
+	}
 	if n.lock, err = lockDir(cfg.Dir); err != nil {
 		return nil, err
 	}
 	if err := claimDir(cfg.Dir, cfg.Region, cfg.NodeID, cfg.Ring); err != nil {
 		return nil, err
 	}
-	snaps, err := raft.NewFileSnapshotStoreWithLogger(cfg.Dir, cfg.SnapshotsRetained, newHCLog(cfg.Logger, "snapshot"))
-	if err != nil {
-		return nil, fmt.Errorf("raftnode: snapshots in %s: %w", cfg.Dir, err)
-	}
-	newest, err := newestSnapshot(snaps, cfg.Logger)
+	snaps, err := openSnapshots(cfg.Dir, cfg.SnapshotsRetained, n.cfg.Disk, cfg.Logger)
 	if err != nil {
 		return nil, err
 	}
-	if n.store, err = openStore(cfg.Dir, cfg.SegmentBytes, cfg.Ring, cfg.Logger, n.counters); err != nil {
+	newest, err := newestSnapshot(snaps.FileSnapshotStore, cfg.Logger)
+	if err != nil {
+		return nil, err
+	}
+	if n.store, err = openStore(cfg.Dir, cfg.SegmentBytes, cfg.Ring, n.cfg.Disk, cfg.Logger, n.counters); err != nil {
 		return nil, err
 	}
 	if err := n.store.check(newest.index); err != nil {
@@ -119,6 +127,7 @@ func open(cfg Config, fsm raft.FSM, listen func(*counters) (raft.Transport, erro
 	if n.trans, err = listen(n.counters); err != nil {
 		return nil, err
 	}
+	n.trans = silenced(n.trans, n.cfg.Disk)
 	if n.raft, err = raft.NewRaft(raftConfig(cfg), fsm, cache, n.store, snaps, n.trans); err != nil {
 		return nil, fmt.Errorf("raftnode: start node %s of region %s: %w", cfg.NodeID, cfg.Region, err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"meridian/replication/disk"
 	"meridian/replication/seal"
 )
 
@@ -84,7 +85,13 @@ func OpenOffline(dir string, ring *seal.Ring) (_ *Offline, err error) {
 	}
 	var unreadable error
 	o.newest, unreadable = newestSnapshot(o.snaps, quiet)
-	if o.store, err = openStore(dir, DefaultConfig().SegmentBytes, ring, quiet, &o.counters); err != nil {
+	dc := disk.DefaultConfig()
+	dc.Dir = dir
+	layer, err := disk.New(dc)
+	if err != nil {
+		return nil, err
+	}
+	if o.store, err = openStore(dir, DefaultConfig().SegmentBytes, ring, layer, quiet, &o.counters); err != nil {
 		return nil, err
 	}
 	if o.damage = errors.Join(unreadable, o.store.check(o.newest.index)); errors.Is(o.damage, ErrWrongKeys) {

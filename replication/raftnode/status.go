@@ -48,8 +48,9 @@ func (n *Node) Addr() string { return string(n.trans.LocalAddr()) }
 // ID is the node's name.
 func (n *Node) ID() string { return n.cfg.NodeID }
 
-// IsLeader says whether this node leads, as far as it knows.
-func (n *Node) IsLeader() bool { return n.raft.State() == raft.Leader }
+// IsLeader says whether this node leads, as far as it knows. One whose disk is
+// stalled does not: it is silent, and the others elect.
+func (n *Node) IsLeader() bool { return n.raft.State() == raft.Leader && !n.cfg.Disk.Stalled() }
 
 // Leader is the leader that this node follows, or itself; empty when none is known.
 func (n *Node) Leader() (id, addr string) {

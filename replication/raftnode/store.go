@@ -1,17 +1,20 @@
 package raftnode
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync/atomic"
 
 	"github.com/hashicorp/raft"
 	wal "github.com/hashicorp/raft-wal"
 
+	"meridian/replication/disk"
 	"meridian/replication/seal"
 )
 
@@ -31,6 +34,8 @@ type store struct {
 	*wal.WAL // the stable store, FirstIndex, LastIndex, IsMonotonic
 	ring     *seal.Ring
 	mark     *mark
+	disk     *disk.Layer
+	termed   atomic.Bool // a term was stored
 	counters *counters
 }
 
@@ -40,21 +45,48 @@ type counters struct {
 	peersRefused, acceptsDropped             atomic.Uint64
 }
 
-func openStore(dir string, segmentBytes int, ring *seal.Ring, log *slog.Logger, c *counters) (_ *store, err error) {
+func openStore(dir string, segmentBytes int, ring *seal.Ring, layer *disk.Layer, log *slog.Logger, c *counters) (_ *store, err error) {
 	path := filepath.Join(dir, logDir)
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("raftnode: %w", err)
 	}
-	m, err := openMark(filepath.Join(path, markFile))
+	if err := settleLog(path, layer); err != nil {
+		return nil, err
+	}
+	m, err := openMark(filepath.Join(path, markFile), layer)
 	if err != nil {
 		return nil, err
 	}
-	w, err := wal.Open(path, wal.WithSegmentSize(segmentBytes), wal.WithLogger(newHCLog(log, "wal")))
-	if err != nil {
-		err = fmt.Errorf("%w: %s: %w; %s", ErrLogDamaged, path, err, remedy)
-		return nil, errors.Join(err, m.close())
+	files := newWALFiles(path, layer)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.close(), files.meta.Close())
+		}
+	}()
+	if err := files.unsealTail(segmentBytes); err != nil {
+		return nil, logFault(path, err)
 	}
-	return &store{WAL: w, ring: ring, mark: m, counters: c}, nil
+	w, err := wal.Open(path, wal.WithSegmentSize(segmentBytes), wal.WithLogger(newHCLog(log, "wal")),
+		wal.WithSegmentFiler(files.filer), wal.WithMetaStore(files.meta))
+	if err != nil {
+		return nil, logFault(path, err)
+	}
+	s := &store{WAL: w, ring: ring, mark: m, disk: layer, counters: c}
+	term, err := w.GetUint64(keyCurrentTerm)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("raftnode: term in %s: %w", path, err), w.Close())
+	}
+	s.termed.Store(term > 0)
+	return s, nil
+}
+
+// logFault tells a log that cannot be read from a disk that does not work.
+func logFault(path string, err error) error {
+	var fault *disk.Error
+	if errors.As(err, &fault) {
+		return fmt.Errorf("raftnode: open log: %w", err)
+	}
+	return fmt.Errorf("%w: %s: %w; %s", ErrLogDamaged, path, err, remedy)
 }
 
 // check refuses a log that lost entries it had stored, or whose entries do not
@@ -120,6 +152,9 @@ func (s *store) StoreLogs(logs []*raft.Log) error {
 	if len(logs) == 0 {
 		return nil
 	}
+	if err := s.disk.Room(); err != nil {
+		return fmt.Errorf("raftnode: store entries from %d: %w", logs[0].Index, err)
+	}
 	sealed := make([]*raft.Log, len(logs))
 	size := 0
 	for i, l := range logs {
@@ -129,6 +164,7 @@ func (s *store) StoreLogs(logs []*raft.Log) error {
 		size += len(c.Data)
 	}
 	if err := s.WAL.StoreLogs(sealed); err != nil {
+		err = s.broken(err)
 		return fmt.Errorf("raftnode: store entries %d to %d: %w", logs[0].Index, logs[len(logs)-1].Index, err)
 	}
 	s.counters.entriesStored.Add(uint64(len(logs)))
@@ -156,9 +192,41 @@ func (s *store) DeleteRange(low, high uint64) error {
 		}
 	}
 	if err := s.WAL.DeleteRange(low, high); err != nil {
+		err = s.broken(err)
 		return fmt.Errorf("raftnode: delete entries %d to %d: %w", low, high, err)
 	}
 	return nil
+}
+
+// broken makes any failure of the log final: the write-ahead log itself does not
+// know what it has on disk after one (a failed rotation is only logged there and
+// shows as another error later).
+func (s *store) broken(err error) error {
+	var fault *disk.Error
+	if errors.As(err, &fault) || errors.Is(err, wal.ErrClosed) {
+		return err
+	}
+	return s.disk.Do(disk.Write, s.mark.f.Name(), func() error { return err })
+}
+
+// keyCurrentTerm is raft's name for its term in the stable store.
+var keyCurrentTerm = []byte("CurrentTerm")
+
+// SetUint64 implements raft.StableStore. Raft panics when it cannot store its
+// term. The process has other work, and it is the owner that opens the member
+// anew when the disk works, so only raft's goroutine ends here; what it had to
+// answer, it answers with a refusal. A first term is set by Bootstrap, which
+// takes an error.
+func (s *store) SetUint64(key []byte, val uint64) error {
+	err := s.WAL.SetUint64(key, val)
+	if !bytes.Equal(key, keyCurrentTerm) {
+		return err
+	}
+	if err != nil && s.termed.Load() {
+		runtime.Goexit()
+	}
+	s.termed.Store(s.termed.Load() || err == nil)
+	return err
 }
 
 // Close closes the log and its mark.
