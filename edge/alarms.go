@@ -45,6 +45,12 @@ func (n *Node) watched() []watched {
 			Means: "The kernel dropped RADIUS packets before they were read."}, n.kernelDrops},
 		{alarm.Definition{Name: "disconnects_failing", Severity: alarm.Warning, Hold: eventHold,
 			Means: "CoA or Disconnect requests were given up: sessions run on past their limit, as overrun."}, n.disconnectsFailing},
+		{alarm.Definition{Name: "disk_low", Severity: alarm.Warning, Hold: 5 * time.Second,
+			Means: "Little room is left on the data disk: this node gives leadership up, and takes no new work if it must lead."}, n.diskLow},
+		{alarm.Definition{Name: "disk_failed", Severity: alarm.Critical, Hold: 5 * time.Second,
+			Means: "The data disk is full, fails or does not answer: this node acknowledges nothing and does not lead."}, n.diskFailed},
+		{alarm.Definition{Name: "snapshots_failing", Severity: alarm.Warning, Hold: eventHold,
+			Means: "Snapshots cannot be written: the log grows until they can."}, n.snapshotsFailing},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"meridian/edge/command"
 	"meridian/ops/metrics"
+	"meridian/replication/disk"
 	"meridian/replication/identity"
 	"meridian/replication/seal"
 )
@@ -69,6 +70,8 @@ type Config struct {
 	CutPerTick int
 	// SnapshotEntries is how many log entries make a new snapshot due.
 	SnapshotEntries uint64
+	// Disk are the limits of the data disk; its Dir is Dir.
+	Disk disk.Config
 
 	Logger   *slog.Logger
 	Registry *metrics.Registry // nil: no metrics are exported
@@ -79,7 +82,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Policy: command.DefaultPolicy(), TickEach: time.Second, IsolatedAfter: 10 * time.Second,
-		StaleAfter: 10 * time.Second, CutPerTick: 500, SnapshotEntries: 8192,
+		StaleAfter: 10 * time.Second, CutPerTick: 500, SnapshotEntries: 8192, Disk: disk.DefaultConfig(),
 	}
 }
 
@@ -119,6 +122,11 @@ func (c *Config) Validate() error {
 	}
 	if c.TickEach <= 0 || c.IsolatedAfter <= 0 || c.StaleAfter <= 0 || c.CutPerTick < 1 || c.SnapshotEntries < 1 {
 		bad("tick_each, isolated_after, stale_after, cut_per_tick and snapshot_entries must be above 0")
+	}
+	d := c.Disk
+	d.Dir = c.Dir
+	if err := d.Validate(); err != nil && c.Dir != "" {
+		bad("%w", err)
 	}
 	p := c.Policy
 	if p.CutAge < 1 || p.StaleAfter < 60 || p.TombstoneLife < 3600 || p.ReservationTTL < 1 || p.MaxBacklogEntries < 1 || p.DuePerTick < 1 {

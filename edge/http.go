@@ -42,6 +42,7 @@ type Status struct {
 	LinkReason    string        `json:"link_reason,omitempty"`
 	LinkError     string        `json:"link_error,omitempty"`
 	FeedError     string        `json:"feed_error,omitempty"`
+	Disk          DiskStatus    `json:"disk"`
 	Live          fsm.Counts    `json:"live"`
 	Alarms        []alarm.Alarm `json:"alarms"`
 }
@@ -62,6 +63,7 @@ func (n *Node) Status() Status {
 	if err := n.uplink.FeedBlocked(); err != nil {
 		s.FeedError = err.Error()
 	}
+	s.Disk = n.diskStatus()
 	n.store.View(func(st *fsm.State) {
 		s.Mode, s.ModeSince, s.RegionTime = st.Mode.String(), time.UnixMicro(st.ModeSince).UTC(), time.UnixMicro(st.Now).UTC()
 		s.Epoch, s.Seq, s.Acked, s.Backlog, s.FeedVersion = st.Epoch, st.Seq, st.Acked, st.Backlog(), st.FeedVersion
@@ -74,7 +76,8 @@ func (n *Node) Status() Status {
 // metrics; what shows or changes subscribers' data needs an operator's token.
 func (n *Node) openHTTP() error {
 	mux := http.NewServeMux()
-	checks, err := health.New(2*time.Second, n.logger, health.Check{Name: "leader", Run: n.hasLeader})
+	checks, err := health.New(2*time.Second, n.logger,
+		health.Check{Name: "leader", Run: n.hasLeader}, health.Check{Name: "disk", Run: n.diskTakesWrites})
 	if err != nil {
 		return err
 	}

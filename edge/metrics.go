@@ -46,6 +46,7 @@ func (n *Node) exportMetrics() error {
 		{Name: "session_anomalies_total", Help: "Reports whose counters contradict earlier ones."},
 		{Name: "alarm", Help: "1 while an alarm is raised; each has a page in ops/runbooks.", Kind: metrics.Gauge, Labels: []string{"alarm", "severity"}},
 	}
+	list = append(list, diskMetrics()...)
 	c, err := metrics.NewCollector("meridian_edge", map[string]string{"region": n.cfg.Region, "node": n.cfg.Node}, list, n.samples)
 	if err != nil {
 		return err
@@ -95,6 +96,7 @@ func (n *Node) samples() []metrics.Sample {
 	add("store_busy_total", float64(st.Busy))
 	add("store_timeouts_total", float64(st.Timeouts))
 	add("store_queue", float64(st.QueueLen))
+	n.diskSamples(add)
 	add("link_connected", flag(n.link.State().Connected))
 	links := n.link.Stats()
 	for _, cause := range link.Causes() {

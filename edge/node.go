@@ -131,6 +131,7 @@ func (n *Node) openReplication() error {
 	sc.Raft.NodeID, sc.Raft.Region, sc.Raft.Dir, sc.Raft.Bind = n.cfg.Node, n.cfg.Region, n.cfg.Dir, n.cfg.Raft
 	sc.Raft.TLS, sc.Raft.Ring, sc.Raft.Logger = tlsConfig, n.cfg.DataRing, n.logger
 	sc.Raft.SnapshotThreshold = n.cfg.SnapshotEntries
+	sc.Disk = n.cfg.Disk
 	sc.Ring, sc.Logger, sc.Found = n.cfg.DataRing, n.logger, n.cfg.Start == Found
 	for _, p := range n.cfg.Peers {
 		sc.Peers = append(sc.Peers, raftnode.Peer{ID: p.ID, Addr: p.Raft})
@@ -297,8 +298,9 @@ func (n *Node) lead(ctx context.Context) {
 		case is, open := <-leading:
 			stop()
 			stop = func() {}
-			if !open {
-				return
+			if !open { // the disk failed: there will be another member
+				n.pause(ctx, retryPause)
+				leading = n.store.Raft().Leadership()
 			}
 			if is {
 				stop = n.reign(ctx)

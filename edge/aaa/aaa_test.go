@@ -19,7 +19,6 @@ import (
 	"meridian/edge/fsm"
 	"meridian/internal/feed"
 	"meridian/internal/money"
-	"meridian/internal/mschap"
 	"meridian/internal/tariff"
 	"meridian/radius"
 	"meridian/radius/attr"
@@ -208,18 +207,8 @@ func (r *region) nas(id, address, vendorName, coaAddr string) *feed.NAS {
 
 // subscriber is a subscription with the password "pw-<login>".
 func (r *region) subscriber(login, offering string) *feed.Subscription {
-	return r.subscriberWith(login, "pw-"+login, offering)
-}
-
-func (r *region) subscriberWith(login, password, offering string) *feed.Subscription {
-	r.tb.Helper()
 	id := "sub-" + login
-	hash, err := mschap.NTHash(password)
-	if err != nil {
-		r.tb.Fatal(err)
-	}
-	return &feed.Subscription{ID: id, Account: "acc-" + login, Login: login, Offering: offering,
-		Password: r.seal(password, feed.PasswordAAD(id)), NTHash: r.seal(string(hash[:]), feed.NTHashAAD(id))}
+	return &feed.Subscription{ID: id, Account: "acc-" + login, Login: login, Password: r.seal("pw-"+login, "subscription/"+id), Offering: offering}
 }
 
 // cash is a lease of cash for a login's account.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"meridian/edge/command"
 	"meridian/edge/fsm"
 	"meridian/internal/verify"
+	"meridian/replication/disk"
 )
 
 // adapter is the raft.FSM: it decodes, applies and stores what came out. There is
@@ -30,34 +32,63 @@ type adapter struct {
 func (a *adapter) Apply(l *raft.Log) any { return a.ApplyBatch([]*raft.Log{l})[0] }
 
 // ApplyBatch implements raft.BatchingFSM. A log entry that this version cannot
-// read, or entries that cannot be stored, end the process: going on would make
-// this replica differ from its peers, or lose what it acknowledged.
+// read, or entries that are not what lies on disk, end the process: going on would
+// make this replica differ from its peers. When the disk has failed nothing is
+// applied any more and the results are that error: what is committed is applied
+// when the files are opened anew.
 func (a *adapter) ApplyBatch(logs []*raft.Log) []any {
 	results := make([]any, len(logs))
+	if err := a.segments.disk.Err(); err != nil {
+		return fill(results, err)
+	}
 	a.mu.Lock()
 	before, acked := a.state.FeedVersion, a.state.Acked
+	var err error
 	for i, l := range logs {
-		if l.Type == raft.LogCommand {
-			results[i] = a.applyEntry(l)
+		if l.Type == raft.LogCommand && err == nil {
+			results[i], err = a.applyEntry(l)
 		}
 	}
 	entries := a.state.TakeEntries()
 	nowAcked := a.state.Acked
 	feed := a.state.FeedVersion != before
 	a.mu.Unlock()
-	if err := a.segments.append(entries); err != nil {
-		panic(fmt.Sprintf("edge/store: node %s cannot keep ledger entries: %v", a.node, err))
+	if err == nil {
+		err = a.keep(entries)
 	}
-	if nowAcked != acked {
-		if err := a.segments.trim(nowAcked); err != nil {
-			panic(fmt.Sprintf("edge/store: node %s: %v", a.node, err))
-		}
+	if err == nil && nowAcked != acked {
+		err = a.onlyDisk(a.segments.trim(nowAcked))
+	}
+	if err != nil {
+		return fill(results, err)
 	}
 	a.changed(feed, nowAcked != acked)
 	return results
 }
 
-func (a *adapter) applyEntry(l *raft.Log) []command.Result {
+func fill(results []any, err error) []any {
+	for i := range results {
+		results[i] = err
+	}
+	return results
+}
+
+// keep appends entries to the segments; the error is the disk's.
+func (a *adapter) keep(entries []verify.RawEntry) error {
+	return a.onlyDisk(a.segments.append(entries))
+}
+
+// onlyDisk returns an error of the disk, which is opened anew, and panics with any
+// other.
+func (a *adapter) onlyDisk(err error) error {
+	var fault *disk.Error
+	if err != nil && !errors.As(err, &fault) {
+		panic(fmt.Sprintf("edge/store: node %s cannot keep ledger entries: %v", a.node, err))
+	}
+	return err
+}
+
+func (a *adapter) applyEntry(l *raft.Log) ([]command.Result, error) {
 	commands, err := command.DecodeBatch(l.Data)
 	if err != nil {
 		panic(fmt.Sprintf("edge/store: node %s stops at log index %d: %v", a.node, l.Index, err))
@@ -66,24 +97,26 @@ func (a *adapter) applyEntry(l *raft.Log) []command.Result {
 	for i, c := range commands {
 		out[i] = a.state.Apply(c)
 		if _, audit := c.(*command.Audit); audit {
-			a.report(l.Index)
+			if err := a.report(l.Index); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return out
+	return out, nil
 }
 
 // report keeps this replica's totals at an audit. Entries that this very run of
 // Apply wrote are not in the segments yet: they are read when the report is.
-func (a *adapter) report(index uint64) {
-	pending := a.state.TakeEntries()
-	if err := a.segments.append(pending); err != nil {
-		panic(fmt.Sprintf("edge/store: node %s cannot keep ledger entries: %v", a.node, err))
+func (a *adapter) report(index uint64) error {
+	if err := a.keep(a.state.TakeEntries()); err != nil {
+		return err
 	}
 	r := a.state.Report()
 	r.Node, r.Index = a.node, index
 	a.auditMu.Lock()
 	a.audit = &r
 	a.auditMu.Unlock()
+	return nil
 }
 
 // Snapshot implements raft.FSM: the state is dumped now, the entries that the

@@ -149,8 +149,11 @@ func raws(items []*pending) [][]byte {
 
 // commit proposes the batch as one log entry on this node.
 func (s *Store) commit(items []*pending) error {
-	future := s.raft.Apply(command.EncodeBatch(raws(items)), enqueueWait)
+	future := s.Raft().Apply(command.EncodeBatch(raws(items)), enqueueWait)
 	if err := future.Error(); err != nil {
+		return err
+	}
+	if err, failed := future.Response().(error); failed {
 		return err
 	}
 	results, ok := future.Response().([]command.Result)
@@ -171,9 +174,9 @@ func (s *Store) finish(p *pending, r command.Result, err error) {
 
 // pass sends the batch to the leader.
 func (s *Store) pass(items []*pending) error {
-	id, _ := s.raft.Leader()
+	id, _ := s.Raft().Leader()
 	addr, ok := s.address(id)
-	if id == "" || !ok {
+	if id == "" || id == s.cfg.Raft.NodeID || !ok { // itself: it gives leadership up
 		return forward.ErrNotLeader
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, s.cfg.ProposeTimeout)

@@ -82,7 +82,7 @@ func (c *cluster) leaveTail() (old *member, others []*member) {
 			load.Go(func() {
 				for n := 0; ; n++ {
 					batch := command.EncodeBatch([][]byte{command.Encode(session(1000*(i+1)+n, command.Stop, 77))})
-					if old.store.raft.Apply(batch, time.Second).Error() != nil {
+					if old.store.Raft().Apply(batch, time.Second).Error() != nil {
 						return
 					}
 				}

@@ -32,6 +32,10 @@ func (s *Store) Propose(c command.Command, done func(command.Result, error)) {
 		done(command.Result{}, fmt.Errorf("%w: %T of %d octets, at most %d are allowed; split it", forward.ErrInvalid, c, len(raw), canon.MaxBytes))
 		return
 	}
+	if err := s.refuses(c); err != nil {
+		done(command.Result{}, err)
+		return
+	}
 	s.enqueue(&pending{raw: raw, deadline: time.Now().Add(s.cfg.ProposeTimeout), done: done})
 }
 
@@ -93,8 +97,13 @@ func (s *Store) ProposeBatch(ctx context.Context, cmds [][]byte) []forward.Resul
 	}
 	done := make(chan int, len(cmds))
 	for i, raw := range cmds {
-		if _, err := command.Decode(raw); err != nil {
+		c, err := command.Decode(raw)
+		if err != nil {
 			out[i] = forward.Result{Code: forward.CodeInvalid, Detail: err.Error()}
+		} else if err = s.refuses(c); err != nil {
+			out[i] = toForward(command.Result{}, err)
+		}
+		if err != nil {
 			done <- i
 			continue
 		}
@@ -113,9 +122,9 @@ func toForward(r command.Result, err error) forward.Result {
 	switch {
 	case err == nil:
 		return forward.Result{Value: r.Encode()}
-	case errors.Is(err, ErrBusy):
+	case errors.Is(err, ErrBusy), errors.Is(err, ErrDiskLow):
 		return forward.Result{Code: forward.CodeBusy, Detail: err.Error()}
-	case errors.Is(err, ErrClosed):
+	case errors.Is(err, ErrClosed), errors.Is(err, ErrDisk):
 		return forward.Result{Code: forward.CodeUnavailable, Detail: err.Error()}
 	case errors.Is(err, forward.ErrNotLeader):
 		return forward.Result{Code: forward.CodeNotLeader, Detail: err.Error()}
@@ -135,9 +144,10 @@ func (s *Store) Audit(ctx context.Context) error {
 
 // LastAudit returns this replica's totals at the newest audit in the log.
 func (s *Store) LastAudit() (verify.EdgeReport, error) {
-	s.adapter.auditMu.Lock()
-	last := s.adapter.audit
-	s.adapter.auditMu.Unlock()
+	a := s.live.Load().adapter
+	a.auditMu.Lock()
+	last := a.audit
+	a.auditMu.Unlock()
 	if last == nil {
 		return verify.EdgeReport{}, errors.New("edge/store: there was no audit since this node started: ask the leader for one")
 	}
@@ -145,7 +155,7 @@ func (s *Store) LastAudit() (verify.EdgeReport, error) {
 	if r.Acked == r.Seq {
 		return r, nil
 	}
-	err := s.adapter.segments.read(r.Acked+1, func(e verify.RawEntry) (bool, error) {
+	err := a.segments.read(r.Acked+1, func(e verify.RawEntry) (bool, error) {
 		if e.Seq > r.Seq {
 			return false, nil
 		}

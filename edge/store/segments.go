@@ -11,6 +11,7 @@ import (
 
 	"meridian/internal/canon"
 	"meridian/internal/verify"
+	"meridian/replication/disk"
 	"meridian/replication/seal"
 )
 
@@ -37,6 +38,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type segments struct {
 	dir     string
 	ring    *seal.Ring
+	disk    *disk.Layer // nil when only read
 	maxSize int64
 
 	mu     sync.Mutex
@@ -129,7 +131,11 @@ func (s *segments) write(entries []verify.RawEntry) error {
 		return err
 	}
 	f.offset = s.cur.size
-	if _, err := s.out.WriteAt(b, f.offset); err != nil {
+	err := s.disk.Do(disk.Write, s.cur.path, func() error {
+		_, err := s.out.WriteAt(b, f.offset)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("%w: write entry %d: %w", ErrSegments, f.first, err)
 	}
 	s.cur.size += int64(len(b))
@@ -158,32 +164,46 @@ func (s *segments) openFor(first uint64) error {
 		return err
 	}
 	path := filepath.Join(s.dir, fmt.Sprintf("%020d%s", first, segmentSuffix))
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrSegments, err)
+	var f *os.File
+	err := s.disk.Do(disk.Create, path, func() (err error) {
+		if f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
+			return err
+		}
+		_, err = f.WriteString(segmentMagic)
+		return err
+	})
+	if err == nil {
+		err = s.disk.SyncDir(s.dir)
 	}
-	_, err = f.WriteString(segmentMagic)
-	if err = errors.Join(err, syncDir(s.dir)); err != nil {
-		return errors.Join(fmt.Errorf("%w: begin %s: %w", ErrSegments, path, err), f.Close())
+	if err != nil {
+		if f != nil {
+			err = errors.Join(err, f.Close())
+		}
+		return fmt.Errorf("%w: begin the file of entry %d: %w", ErrSegments, first, err)
 	}
 	s.out, s.cur = f, &segment{path: path, size: int64(len(segmentMagic))}
 	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrSegments, err)
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 func (s *segments) closeOut() error {
 	if s.out == nil {
 		return nil
 	}
-	err := errors.Join(s.out.Sync(), s.out.Close())
+	err := errors.Join(s.disk.Do(disk.Sync, s.out.Name(), s.out.Sync), s.out.Close())
 	s.out, s.cur, s.dirty = nil, nil, false
+	return err
+}
+
+// abandon closes the files as they are: after a failure no sync of theirs would
+// mean anything.
+func (s *segments) abandon() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.out == nil {
+		return nil
+	}
+	err := s.out.Close()
+	s.out, s.cur = nil, nil
 	return err
 }
 
@@ -191,13 +211,16 @@ func (s *segments) closeOut() error {
 func (s *segments) sync() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.disk.Err(); err != nil { // also when the failing sync left nothing to do
+		return fmt.Errorf("%w: %w", ErrSegments, err)
+	}
 	if !s.dirty || s.out == nil {
 		return nil
 	}
-	s.dirty = false
-	if err := s.out.Sync(); err != nil {
-		return fmt.Errorf("%w: sync: %w", ErrSegments, err)
+	if err := s.disk.Do(disk.Sync, s.out.Name(), s.out.Sync); err != nil {
+		return fmt.Errorf("%w: %w", ErrSegments, err)
 	}
+	s.dirty = false
 	return nil
 }
 
@@ -215,12 +238,12 @@ func (s *segments) reset(after uint64) error {
 		return fmt.Errorf("%w: %w", ErrSegments, err)
 	}
 	for _, name := range names {
-		if err := os.Remove(name); err != nil {
-			return fmt.Errorf("%w: %w", ErrSegments, err)
+		if err := s.remove(name); err != nil {
+			return err
 		}
 	}
 	s.files, s.next = nil, after+1
-	return syncDir(s.dir)
+	return s.disk.SyncDir(s.dir)
 }
 
 // trim removes files that hold only entries up to acked. What a reader pins is
@@ -229,10 +252,17 @@ func (s *segments) trim(acked uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.pins == 0 && len(s.files) > 1 && s.files[1].frames[0].first <= acked+1 {
-		if err := os.Remove(s.files[0].path); err != nil {
-			return fmt.Errorf("%w: %w", ErrSegments, err)
+		if err := s.remove(s.files[0].path); err != nil {
+			return err
 		}
 		s.files = s.files[1:]
+	}
+	return nil
+}
+
+func (s *segments) remove(path string) error {
+	if err := s.disk.Do(disk.Remove, path, func() error { return os.Remove(path) }); err != nil {
+		return fmt.Errorf("%w: %w", ErrSegments, err)
 	}
 	return nil
 }

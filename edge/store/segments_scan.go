@@ -11,42 +11,64 @@ import (
 	"sort"
 	"strings"
 
+	"meridian/replication/disk"
 	"meridian/replication/seal"
 )
 
 // openSegments reads what is on disk, to append to it. A torn last frame is cut
 // off, and a file that was begun and never written to is removed: it would make the
-// one before it not the last. Damage anywhere else is refused.
-func openSegments(dir string, ring *seal.Ring, maxSize int64) (*segments, error) {
+// one before it not the last. Damage anywhere else is refused. What is read is made
+// durable first: replay takes entries that are there for done.
+func openSegments(dir string, ring *seal.Ring, maxSize int64, layer *disk.Layer) (*segments, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSegments, err)
+	}
+	names, err := segmentFiles(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names[max(0, len(names)-2):] { // the last may be empty; those before were synced when it was begun
+		if err := layer.Settle(name); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrSegments, err)
+		}
 	}
 	s, unfinished, err := readSegments(dir, ring)
 	if err != nil {
 		return nil, err
 	}
-	s.maxSize = maxSize
+	s.maxSize, s.disk = maxSize, layer
 	for _, name := range unfinished {
-		if err := os.Remove(name); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrSegments, err)
+		if err := s.remove(name); err != nil {
+			return nil, err
 		}
 	}
 	if n := len(s.files); n > 0 {
-		if err := os.Truncate(s.files[n-1].path, s.files[n-1].size); err != nil {
+		last := s.files[n-1]
+		err := layer.Do(disk.Truncate, last.path, func() error { return os.Truncate(last.path, last.size) })
+		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrSegments, err)
 		}
 	}
-	return s, nil
+	return s, layer.SyncDir(dir)
+}
+
+// segmentFiles are the names of the files, in the order of their entries.
+func segmentFiles(dir string) ([]string, error) {
+	names, err := filepath.Glob(filepath.Join(dir, "*"+segmentSuffix))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSegments, err)
+	}
+	sort.Strings(names)
+	return names, nil
 }
 
 // readSegments reads what is on disk and changes nothing. unfinished are the files
 // without any entry.
 func readSegments(dir string, ring *seal.Ring) (s *segments, unfinished []string, err error) {
-	names, err := filepath.Glob(filepath.Join(dir, "*"+segmentSuffix))
+	names, err := segmentFiles(dir)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrSegments, err)
+		return nil, nil, err
 	}
-	sort.Strings(names)
 	s = &segments{dir: dir, ring: ring, next: 1}
 	for i, name := range names {
 		seg, err := scanSegment(name, i == len(names)-1)

@@ -53,7 +53,7 @@ func readAll(t testing.TB, s *segments, from uint64) (seqs []uint64) {
 
 func TestSegmentsKeepRollTrimAndReopen(t *testing.T) {
 	dir := t.TempDir()
-	s, err := openSegments(dir, testRing(t), 500)
+	s, err := openTestSegments(t, dir, 500)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestSegmentsKeepRollTrimAndReopen(t *testing.T) {
 	if err := s.close(); err != nil {
 		t.Fatal(err)
 	}
-	if s, err = openSegments(dir, testRing(t), 500); err != nil {
+	if s, err = openTestSegments(t, dir, 500); err != nil {
 		t.Fatal(err)
 	}
 	if got := readAll(t, s, 30); len(got) != 13 || got[0] != 30 || got[12] != 42 {
@@ -100,7 +100,7 @@ func TestSegmentsKeepRollTrimAndReopen(t *testing.T) {
 // A crash may leave any part of the last frame: what is whole before it stays.
 func TestSegmentsCutAtEveryOctet(t *testing.T) {
 	dir := t.TempDir()
-	s, err := openSegments(dir, testRing(t), 1<<20)
+	s, err := openTestSegments(t, dir, 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestSegmentsCutAtEveryOctet(t *testing.T) {
 		if err := os.WriteFile(path, full[:n], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s, err := openSegments(dir, testRing(t), 1<<20)
+		s, err := openTestSegments(t, dir, 1<<20)
 		if err != nil {
 			t.Fatalf("cut at %d: %v", n, err)
 		}
@@ -138,7 +138,7 @@ func TestSegmentsCutAtEveryOctet(t *testing.T) {
 
 func TestSegmentsRefuseDamage(t *testing.T) {
 	dir := t.TempDir()
-	s, err := openSegments(dir, testRing(t), 150)
+	s, err := openTestSegments(t, dir, 150)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func TestSegmentsRefuseDamage(t *testing.T) {
 	if err := os.WriteFile(names[0], b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openSegments(dir, testRing(t), 150); !errors.Is(err, ErrSegments) {
+	if _, err := openTestSegments(t, dir, 150); !errors.Is(err, ErrSegments) {
 		t.Fatalf("a flipped bit in the first file: %v", err)
 	}
 	if err := os.Remove(names[0]); err != nil {
@@ -166,7 +166,7 @@ func TestSegmentsRefuseDamage(t *testing.T) {
 	if err := os.Remove(names[1]); err != nil {
 		t.Fatal(err)
 	}
-	if s, err = openSegments(dir, testRing(t), 150); err != nil {
+	if s, err = openTestSegments(t, dir, 150); err != nil {
 		t.Fatalf("acknowledged files are gone, which is right: %v", err)
 	}
 	if err := s.close(); err != nil {
@@ -175,7 +175,7 @@ func TestSegmentsRefuseDamage(t *testing.T) {
 	if err := os.Remove(names[3]); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openSegments(dir, testRing(t), 150); !errors.Is(err, ErrSegments) {
+	if _, err := openTestSegments(t, dir, 150); !errors.Is(err, ErrSegments) {
 		t.Fatalf("a file missing in the middle: %v", err)
 	}
 }
@@ -184,7 +184,7 @@ func TestSegmentsRefuseDamage(t *testing.T) {
 // or the file could not be read again.
 func TestSegmentsSplitWhatIsAppended(t *testing.T) {
 	dir := t.TempDir()
-	s, err := openSegments(dir, testRing(t), 2<<20)
+	s, err := openTestSegments(t, dir, 2<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestSegmentsSplitWhatIsAppended(t *testing.T) {
 	if err := s.close(); err != nil {
 		t.Fatal(err)
 	}
-	if s, err = openSegments(dir, testRing(t), 2<<20); err != nil {
+	if s, err = openTestSegments(t, dir, 2<<20); err != nil {
 		t.Fatal(err)
 	}
 	if len(s.files) < 3 {
@@ -237,7 +237,7 @@ func TestSegmentsSplitWhatIsAppended(t *testing.T) {
 
 // A reader is as slow as it likes: nothing waits for it, and what it reads stays.
 func TestSegmentsReadStopsNobody(t *testing.T) {
-	s, err := openSegments(t.TempDir(), testRing(t), 150)
+	s, err := openTestSegments(t, t.TempDir(), 150)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +277,7 @@ func TestSegmentsForgetAnUnfinishedFile(t *testing.T) {
 	dir := t.TempDir()
 	unfinished := filepath.Join(dir, fmt.Sprintf("%020d%s", 99, segmentSuffix))
 	for _, content := range []string{"", segmentMagic[:3], segmentMagic} {
-		s, err := openSegments(dir, testRing(t), 1<<20)
+		s, err := openTestSegments(t, dir, 1<<20)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -289,7 +289,7 @@ func TestSegmentsForgetAnUnfinishedFile(t *testing.T) {
 		if err := os.WriteFile(unfinished, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if s, err = openSegments(dir, testRing(t), 1<<20); err != nil {
+		if s, err = openTestSegments(t, dir, 1<<20); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := os.Stat(unfinished); !errors.Is(err, os.ErrNotExist) {
@@ -303,7 +303,7 @@ func TestSegmentsForgetAnUnfinishedFile(t *testing.T) {
 
 func TestSegmentsReset(t *testing.T) {
 	dir := t.TempDir()
-	s, err := openSegments(dir, testRing(t), 150)
+	s, err := openTestSegments(t, dir, 150)
 	if err != nil {
 		t.Fatal(err)
 	}

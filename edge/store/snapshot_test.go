@@ -23,7 +23,7 @@ func writeSnapshot(t *testing.T, s *segments, last uint64) []byte {
 
 // Entries come in pieces of bounded count and size, whatever the backlog.
 func TestSnapshotGivesEntriesInPieces(t *testing.T) {
-	s, err := openSegments(t.TempDir(), testRing(t), 8<<20)
+	s, err := openTestSegments(t, t.TempDir(), 8<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestSnapshotGivesEntriesInPieces(t *testing.T) {
 
 // A snapshot that does not end where it says is refused, wherever it is cut off.
 func TestSnapshotCutOffIsRefused(t *testing.T) {
-	s, err := openSegments(t.TempDir(), testRing(t), 8<<20)
+	s, err := openTestSegments(t, t.TempDir(), 8<<20)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"meridian/edge/fsm"
 	"meridian/internal/journal"
 	"meridian/internal/verify"
+	"meridian/replication/disk"
 	"meridian/replication/forward"
 	"meridian/replication/raftnode"
 	"meridian/replication/seal"
@@ -24,6 +26,10 @@ var (
 	ErrBusy = errors.New("edge/store: queue of commands is full")
 	// ErrTimeout: no leader took the command in time; it may still be applied.
 	ErrTimeout = errors.New("edge/store: no majority answered in time")
+	// ErrDisk: the node's disk has failed or is full; nothing was proposed.
+	ErrDisk = errors.New("edge/store: the node's disk takes nothing")
+	// ErrDiskLow: the leader's disk is nearly full; nothing was proposed.
+	ErrDiskLow = errors.New("edge/store: the leader's disk is nearly full, no new work is taken")
 	// ErrClosed: the store is closing.
 	ErrClosed = errors.New("edge/store: closed")
 	// ErrTrimmed: entries that were asked for are acknowledged and gone.
@@ -36,6 +42,7 @@ type Config struct {
 	Peers []raftnode.Peer // members that found the region, this node included
 	Found bool            // found the region with Peers, if there is no state yet
 	Ring  *seal.Ring      // seals segments and snapshots
+	Disk  disk.Config     // its Dir is Raft.Dir
 
 	QueueMax       int           // commands waiting for a place in the log; more are refused
 	BatchMax       int           // commands in one log entry
@@ -50,7 +57,7 @@ type Config struct {
 // DefaultConfig returns the limits; Raft, Peers, Ring and Logger are to be given.
 func DefaultConfig() Config {
 	return Config{
-		Raft: raftnode.DefaultConfig(), QueueMax: 65536, BatchMax: 1024, BatchesMax: 4,
+		Raft: raftnode.DefaultConfig(), Disk: disk.DefaultConfig(), QueueMax: 65536, BatchMax: 1024, BatchesMax: 4,
 		Linger: time.Millisecond, ProposeTimeout: 10 * time.Second, SegmentBytes: 8 << 20,
 	}
 }
@@ -86,8 +93,8 @@ type Forwarder interface {
 // Store is a node's replicated state. Its methods are safe for concurrent use.
 type Store struct {
 	cfg     Config
-	raft    *raftnode.Node
-	adapter *adapter
+	disk    *disk.Layer
+	live    atomic.Pointer[replica]
 	forward Forwarder
 	address func(nodeID string) (string, bool)
 
@@ -98,6 +105,11 @@ type Store struct {
 	cancel context.CancelFunc
 	once   sync.Once
 	wg     sync.WaitGroup
+
+	stopDisk chan struct{} // ends keepDisk
+	diskDone sync.WaitGroup
+	cause    atomic.Uint32 // disk.Cause when the disk was last looked at
+	handed   time.Time     // when leadership was last given up for the disk's sake
 
 	changeMu sync.Mutex
 	change   chan struct{} // closed and replaced at every change of the state
@@ -122,33 +134,59 @@ func (s *Store) Stats() Stats {
 	}
 }
 
+// replica is the member and the state of one opening of the files.
+type replica struct {
+	raft    *raftnode.Node
+	adapter *adapter
+}
+
 // Open restores the node's state and starts raft. address gives a member's
 // forward address by its id.
 func Open(cfg Config, f Forwarder, address func(nodeID string) (string, bool)) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	seg, err := openSegments(filepath.Join(cfg.Raft.Dir, "segments"), cfg.Ring, cfg.SegmentBytes)
+	if err := os.MkdirAll(cfg.Raft.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("edge/store: %w", err)
+	}
+	cfg.Disk.Dir = cfg.Raft.Dir
+	layer, err := disk.New(cfg.Disk)
 	if err != nil {
 		return nil, err
 	}
+	cfg.Raft.Disk = layer
 	s := &Store{
-		cfg: cfg, forward: f, address: address,
+		cfg: cfg, disk: layer, forward: f, address: address,
 		queue: make(chan *pending, cfg.QueueMax), slots: make(chan struct{}, cfg.BatchesMax),
-		change: make(chan struct{}),
+		change: make(chan struct{}), stopDisk: make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.adapter = &adapter{node: cfg.Raft.NodeID, segments: seg, state: fsm.New(), changed: s.changed}
-	if s.raft, err = raftnode.Open(cfg.Raft, s.adapter); err != nil {
-		return nil, errors.Join(err, seg.close())
+	r, err := s.openReplica()
+	if err != nil {
+		return nil, err
 	}
+	s.live.Store(r)
 	if cfg.Found {
-		if err := s.raft.Bootstrap(cfg.Peers); err != nil {
-			return nil, errors.Join(err, s.raft.Close(), seg.close())
+		if err := r.raft.Bootstrap(cfg.Peers); err != nil {
+			return nil, errors.Join(err, r.raft.Close(), r.adapter.segments.close())
 		}
 	}
 	s.wg.Go(s.batch)
+	s.diskDone.Go(s.keepDisk)
 	return s, nil
+}
+
+func (s *Store) openReplica() (*replica, error) {
+	seg, err := openSegments(filepath.Join(s.cfg.Raft.Dir, "segments"), s.cfg.Ring, s.cfg.SegmentBytes, s.disk)
+	if err != nil {
+		return nil, err
+	}
+	a := &adapter{node: s.cfg.Raft.NodeID, segments: seg, state: fsm.New(), changed: s.changed}
+	n, err := raftnode.Open(s.cfg.Raft, a)
+	if err != nil {
+		return nil, errors.Join(err, seg.abandon())
+	}
+	return &replica{raft: n, adapter: a}, nil
 }
 
 // Close hands leadership over, stops raft and closes the segments. What is not
@@ -156,10 +194,13 @@ func Open(cfg Config, f Forwarder, address func(nodeID string) (string, bool)) (
 func (s *Store) Close() error {
 	var err error
 	s.once.Do(func() {
-		err = s.raft.Close()
+		close(s.stopDisk)
+		s.diskDone.Wait()
+		r := s.live.Load()
+		err = r.raft.Close()
 		s.cancel()
 		s.wg.Wait()
-		err = errors.Join(err, s.adapter.segments.close())
+		err = errors.Join(err, r.adapter.segments.close())
 	})
 	return err
 }
@@ -187,23 +228,25 @@ func (s *Store) FeedChanges() uint64 { return s.feedChanges.Load() }
 // View calls fn with the replica's state under a read lock; fn must be short and
 // keep nothing of it.
 func (s *Store) View(fn func(*fsm.State)) {
-	s.adapter.mu.RLock()
-	defer s.adapter.mu.RUnlock()
-	fn(s.adapter.state)
+	a := s.live.Load().adapter
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	fn(a.state)
 }
 
-// Raft gives access to the member for status and membership.
-func (s *Store) Raft() *raftnode.Node { return s.raft }
+// Raft gives access to the member for status and membership. After a failure of
+// the disk it is another one: do not keep it.
+func (s *Store) Raft() *raftnode.Node { return s.live.Load().raft }
 
 // IsLeader tells whether this node leads, as far as it knows.
-func (s *Store) IsLeader() bool { return s.raft.IsLeader() }
+func (s *Store) IsLeader() bool { return s.Raft().IsLeader() }
 
 // LeaderHeard is when this node last heard a leader; now, if it leads.
 func (s *Store) LeaderHeard() time.Time {
-	if s.raft.IsLeader() {
+	if s.Raft().IsLeader() {
 		return time.Now()
 	}
-	return s.raft.LastContact()
+	return s.Raft().LastContact()
 }
 
 // Entries returns entries after a seq, at most maxEntries and about maxBytes, and
@@ -212,7 +255,7 @@ func (s *Store) LeaderHeard() time.Time {
 func (s *Store) Entries(after uint64, afterHash journal.Hash, maxEntries, maxBytes int) ([]verify.RawEntry, journal.Hash, error) {
 	var out []verify.RawEntry
 	head, size := afterHash, 0
-	err := s.adapter.segments.read(after+1, func(e verify.RawEntry) (bool, error) {
+	err := s.live.Load().adapter.segments.read(after+1, func(e verify.RawEntry) (bool, error) {
 		if len(out) >= maxEntries || (len(out) > 0 && size+len(e.Raw) > maxBytes) {
 			return false, nil
 		}
@@ -241,7 +284,7 @@ func (s *Store) HashAt(seq uint64) (journal.Hash, error) {
 		return hash, nil
 	}
 	at := acked
-	err := s.adapter.segments.read(acked+1, func(e verify.RawEntry) (bool, error) {
+	err := s.live.Load().adapter.segments.read(acked+1, func(e verify.RawEntry) (bool, error) {
 		if e.Seq > seq {
 			return false, nil
 		}
@@ -255,4 +298,4 @@ func (s *Store) HashAt(seq uint64) (journal.Hash, error) {
 }
 
 // Snapshot makes raft write a snapshot now.
-func (s *Store) Snapshot(ctx context.Context) error { return s.raft.Snapshot(ctx) }
+func (s *Store) Snapshot(ctx context.Context) error { return s.Raft().Snapshot(ctx) }

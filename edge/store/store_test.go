@@ -281,7 +281,7 @@ func TestOneNodeKeepsEverythingOverARestartFromSnapshotAndLog(t *testing.T) {
 		}
 	})
 	m.do(&command.Acked{Epoch: 1, Seq: seq, Hash: head})
-	if first, _ := m.store.adapter.segments.bounds(); first < seq/2 {
+	if first, _ := m.store.live.Load().adapter.segments.bounds(); first < seq/2 {
 		t.Fatalf("segments begin at %d although %d is acknowledged", first, seq)
 	}
 }
