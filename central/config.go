@@ -45,8 +45,10 @@ type Config struct {
 	CertFile string `yaml:"cert_file"`
 	KeyFile  string `yaml:"key_file"`
 	CAFile   string `yaml:"ca_file"`
-	// LinkTLS replaces the three files; for programs that run a centre inside.
-	LinkTLS *tls.Config `yaml:"-"`
+	// LinkTLS and Authority (in PEM) replace the three files; for programs that run
+	// a centre inside. Without an Authority it takes no signed heads.
+	LinkTLS   *tls.Config `yaml:"-"`
+	Authority []byte      `yaml:"-"`
 
 	// RegionKeys names the key file of each region whose credentials are sealed
 	// here. A region without one can be connected but not sold in.

@@ -19,6 +19,11 @@ func described() []metrics.Metric {
 		{Name: "ingest_repeated_total", Help: "Entries acknowledged again that were accepted before."},
 		{Name: "ingest_suspended_total", Help: "Entries put in front of a person."},
 		{Name: "ingest_refused_total", Help: "Hellos and batches refused by the books."},
+		{Name: "heads_total", Help: "Signed heads taken in."},
+		{Name: "heads_dropped_total", Help: "Signed heads beyond what is kept of a region while their entries are missing."},
+		{Name: "heads_contradicted_total", Help: "Signed heads that contradict the ledger: each put a region on hold."},
+		{Name: "region_signed_seq", Help: "Newest entry that a node signed, as this server had it.", Kind: metrics.Gauge, Labels: []string{"region", "node"}},
+		{Name: "region_signed_time_seconds", Help: "Region time of the newest head that a node signed, as this server had it.", Kind: metrics.Gauge, Labels: []string{"region", "node"}},
 		{Name: "grants_total", Help: "Leases raised because a region asked."},
 		{Name: "grants_unknown_total", Help: "Grants asked for that name no lease of the region's present epoch."},
 		{Name: "transactions_total", Help: "Transactions begun, retries not counted."},
@@ -72,6 +77,13 @@ func (s *Server) samples() []metrics.Sample {
 	count("ingest_repeated_total", &in.Repeated)
 	count("ingest_suspended_total", &in.Suspended)
 	count("ingest_refused_total", &in.Refused)
+	count("heads_total", &in.Heads)
+	count("heads_dropped_total", &in.HeadsDropped)
+	count("heads_contradicted_total", &in.Contradicted)
+	for _, h := range s.services.Regions.SignedHeads() {
+		add("region_signed_seq", float64(h.Seq), h.Region, h.Node)
+		add("region_signed_time_seconds", float64(h.At/1e6), h.Region, h.Node)
+	}
 	count("grants_total", &in.Grants)
 	count("grants_unknown_total", &in.UnknownAsk)
 	for _, r := range s.services.Regions.Reports() {

@@ -17,6 +17,7 @@ import (
 
 	"meridian/central/api"
 	"meridian/central/cockroach"
+	"meridian/internal/journal"
 	"meridian/ops/alarm"
 	"meridian/ops/metrics"
 	"meridian/replication/identity"
@@ -69,7 +70,11 @@ func (s *Server) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	linkTLS, err := s.linkTLS()
+	linkTLS, authority, err := s.linkTLS()
+	if err != nil {
+		return err
+	}
+	verify, err := headVerifier(authority)
 	if err != nil {
 		return err
 	}
@@ -82,7 +87,7 @@ func (s *Server) Start(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	s.services = NewServices(s.db, Deps{Now: time.Now, NewID: newID, Sealer: rings, Feed: s.cfg.Feed, Log: s.log})
+	s.services = NewServices(s.db, Deps{Now: time.Now, NewID: newID, Sealer: rings, Feed: s.cfg.Feed, Log: s.log, VerifyHead: verify})
 	if err := s.bootstrap(ctx); err != nil {
 		return err
 	}
@@ -116,15 +121,31 @@ func (s *Server) rings() (Rings, error) {
 	return rings, errors.Join(faults...)
 }
 
-func (s *Server) linkTLS() (*tls.Config, error) {
+func (s *Server) linkTLS() (_ *tls.Config, authority []byte, err error) {
 	if s.cfg.LinkTLS != nil {
-		return s.cfg.LinkTLS, nil
+		return s.cfg.LinkTLS, s.cfg.Authority, nil
 	}
 	bundle, err := identity.LoadBundle(s.cfg.CertFile, s.cfg.KeyFile, s.cfg.CAFile)
 	if err != nil {
-		return nil, fmt.Errorf("the centre's certificate: %w", err)
+		return nil, nil, fmt.Errorf("the centre's certificate: %w", err)
 	}
-	return bundle.TLS(identity.AnyRegion())
+	config, err := bundle.TLS(identity.AnyRegion())
+	return config, bundle.CAPEM, err
+}
+
+// headVerifier checks that a head was signed by the node that it names; nil
+// without an authority.
+func headVerifier(authority []byte) (func(journal.SignedHead) error, error) {
+	if len(authority) == 0 {
+		return nil, nil
+	}
+	v, err := identity.NewVerifier(authority)
+	if err != nil {
+		return nil, err
+	}
+	return func(h journal.SignedHead) error {
+		return v.Verify(h.Certificate, h.Message(), h.Signature, identity.Node(h.Region, h.Node), time.UnixMicro(h.At))
+	}, nil
 }
 
 func (s *Server) bootstrap(ctx context.Context) error {

@@ -37,6 +37,7 @@ type edge struct {
 	acked uint64
 	rows  []link.Row
 	news  chan struct{}
+	head  []byte // signed; sent once, then nil
 }
 
 func (e *edge) Hello() link.Hello {
@@ -60,6 +61,16 @@ func (e *edge) Health() link.Health { return link.Health{Mode: "connected"} }
 func (e *edge) Wanted(ctx context.Context) (link.Wanted, error) {
 	<-ctx.Done()
 	return link.Wanted{}, ctx.Err()
+}
+
+func (e *edge) Heads(ctx context.Context, _ int) ([][]byte, error) {
+	if e.head == nil {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	head := e.head
+	e.head = nil
+	return [][]byte{head}, nil
 }
 
 func (e *edge) note(fn func()) {

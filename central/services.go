@@ -18,6 +18,7 @@ import (
 	"meridian/central/regions"
 	"meridian/central/statement"
 	"meridian/central/store"
+	"meridian/internal/journal"
 	"meridian/replication/seal"
 )
 
@@ -66,13 +67,16 @@ type Services struct {
 	Statement *statement.Service
 }
 
-// Deps are what the services need besides the backend. Log may be nil.
+// Deps are what the services need besides the backend. Log may be nil; without
+// VerifyHead no signed head is taken.
 type Deps struct {
 	Now    func() time.Time
 	NewID  func() string
 	Sealer accounts.Sealer
 	Feed   feed.Config
 	Log    *slog.Logger
+
+	VerifyHead func(journal.SignedHead) error
 }
 
 // NewServices wires the services: the same for a server, a test and a simulation.
@@ -98,7 +102,7 @@ func NewServices(b Backend, d Deps) *Services {
 		FeedLast: func(ctx context.Context, tx store.Tx, region string) (uint64, error) {
 			return b.Feed(tx).Last(ctx, region)
 		},
-		Now: d.Now, Log: d.Log})
+		Verify: d.VerifyHead, Now: d.Now, Log: d.Log})
 	s.Statement = statement.New(statement.Deps{Runner: b, Accounts: b.Accounts, Buckets: b.Buckets, Ledger: b.Ledger,
 		Payments: b.Payments, Pending: s.pending, Now: d.Now})
 	return s

@@ -99,6 +99,7 @@ func (a *API) routes() {
 	post("/v1/subscribers", access.Writer, MaxSubscribers, a.importSubscribers)
 	post("/v1/offerings", access.Admin, MaxCatalog, a.publish)
 	post("/v1/regions", access.Admin, MaxBody, a.createRegion)
+	post("/v1/regions/release", access.Admin, MaxBody, a.releaseRegion)
 	post("/v1/operators", access.Admin, MaxBody, a.createOperator)
 	get := func(path string, fn reader) { a.mux.HandleFunc("GET "+path, a.read(fn)) }
 	get("/v1/accounts/{id}", a.getAccount)

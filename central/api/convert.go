@@ -163,10 +163,28 @@ type regionBody struct {
 	Node      string  `json:"node,omitempty"`
 	Backlog   *uint64 `json:"backlog_entries,omitempty"` // absent until heard
 	HeardAt   string  `json:"heard_at,omitempty"`
+	Held      string  `json:"held,omitempty"` // why nothing is taken until a person has looked
+
+	Signed []signedBody `json:"signed,omitempty"` // newest head of each node, as this server had it
+}
+
+type signedBody struct {
+	Node string `json:"node"`
+	Seq  uint64 `json:"seq"`
+	At   string `json:"at"` // region time
+}
+
+type releaseBody struct {
+	Region    string   `json:"region"`
+	Node      string   `json:"node"` // whose head had held it
+	Held      string   `json:"held"`
+	HeldAt    string   `json:"held_at"`
+	Reason    string   `json:"reason,omitempty"` // of the release
+	Discarded []string `json:"discarded,omitempty"`
 }
 
 func regionOf(r regions.Region) regionBody {
-	return regionBody{Name: r.Name, Revoked: r.Revoked, Epoch: r.Epoch, Seq: r.Seq, Hash: hex.EncodeToString(r.Hash[:]), CreatedAt: instant(r.CreatedAt)}
+	return regionBody{Name: r.Name, Revoked: r.Revoked, Epoch: r.Epoch, Seq: r.Seq, Hash: hex.EncodeToString(r.Hash[:]), CreatedAt: instant(r.CreatedAt), Held: r.Held}
 }
 
 type offeringBody struct {

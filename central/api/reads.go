@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 
 	"meridian/central/ledger"
 	"meridian/central/orders"
@@ -91,6 +92,11 @@ func (a *API) getRegions(r *http.Request) (any, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	for _, h := range a.Regions.SignedHeads() {
+		if i := slices.IndexFunc(out, func(r regionBody) bool { return r.Name == h.Region }); i >= 0 {
+			out[i].Signed = append(out[i].Signed, signedBody{Node: h.Node, Seq: h.Seq, At: instant(h.At)})
+		}
 	}
 	for i := range out {
 		if h, ok := a.Regions.Report(out[i].Name); ok {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"strings"
 
@@ -187,6 +188,32 @@ func (a *API) createRegion(ctx context.Context, tx store.Tx, r request) (outcome
 		return outcome{}, err
 	}
 	return outcome{object: "region/" + created.Name, after: regionOf(created)}, nil
+}
+
+// releaseRegion lets a region speak again that a signed head had put on hold.
+func (a *API) releaseRegion(ctx context.Context, tx store.Tx, r request) (outcome, error) {
+	var in struct {
+		Region       string `json:"region"`
+		Reason       string `json:"reason"`
+		DiscardHeads bool   `json:"discard_heads"`
+	}
+	if err := decode(r.body, &in); err != nil {
+		return outcome{}, err
+	}
+	if in.Reason == "" || len(in.Reason) > 500 {
+		return outcome{}, fault.Bad("reason", in.Reason, "a release needs a reason", "say in 1 to 500 octets what was found and done")
+	}
+	released, err := a.Regions.ReleaseTx(ctx, tx, in.Region, in.DiscardHeads)
+	if err != nil {
+		return outcome{}, err
+	}
+	before := releaseBody{Region: released.Region, Node: released.Node, Held: released.Reason, HeldAt: instant(released.At)}
+	after := before
+	after.Reason = in.Reason
+	for _, h := range released.Discarded { // the audit log keeps what was given up
+		after.Discarded = append(after.Discarded, hex.EncodeToString(h.Raw))
+	}
+	return outcome{object: "region/" + released.Region, before: before, after: after}, nil
 }
 
 func (a *API) createOperator(ctx context.Context, tx store.Tx, r request) (outcome, error) {

@@ -246,12 +246,12 @@ func (t regionStore) Insert(ctx context.Context, r regions.Region) error {
 	return err
 }
 
-const regionQuery = `SELECT r.name, r.revoked, r.epoch, e.prev_hash, e.seq, e.hash, e.raft_term, r.created_at
-	FROM regions AS r JOIN epochs AS e ON e.region = r.name AND e.epoch = r.epoch`
+const regionQuery = `SELECT r.name, r.revoked, r.epoch, e.prev_hash, e.seq, e.hash, e.raft_term, r.created_at, coalesce(h.reason, '')
+	FROM regions AS r JOIN epochs AS e ON e.region = r.name AND e.epoch = r.epoch LEFT JOIN region_holds AS h ON h.region = r.name`
 
 func scanRegion(row pgx.CollectableRow) (r regions.Region, err error) {
 	var prev, hash []byte
-	err = row.Scan(&r.Name, &r.Revoked, &r.Epoch, &prev, &r.Seq, &hash, &r.RaftTerm, &r.CreatedAt)
+	err = row.Scan(&r.Name, &r.Revoked, &r.Epoch, &prev, &r.Seq, &hash, &r.RaftTerm, &r.CreatedAt, &r.Held)
 	copy(r.PrevHash[:], prev)
 	copy(r.Hash[:], hash)
 	return r, err

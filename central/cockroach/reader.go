@@ -59,12 +59,12 @@ func (r *Reader) Close(ctx context.Context) error {
 func (r *Reader) Regions(ctx context.Context) ([]verify.Region, error) {
 	return rows(ctx, r.t, "regions", func(row pgx.CollectableRow) (v verify.Region, err error) {
 		var hash []byte
-		err = row.Scan(&v.Name, &v.Epoch, &v.Seq, &hash, &v.FeedLast)
+		err = row.Scan(&v.Name, &v.Epoch, &v.Seq, &hash, &v.FeedLast, &v.Held)
 		copy(v.Hash[:], hash)
 		return v, err
-	}, `SELECT r.name, r.epoch, e.seq, e.hash, h.last FROM regions AS r
+	}, `SELECT r.name, r.epoch, e.seq, e.hash, h.last, coalesce(k.reason, '') FROM regions AS r
 		JOIN epochs AS e ON e.region = r.name AND e.epoch = r.epoch
-		JOIN feed_heads AS h ON h.region = r.name ORDER BY r.name`)
+		JOIN feed_heads AS h ON h.region = r.name LEFT JOIN region_holds AS k ON k.region = r.name ORDER BY r.name`)
 }
 
 // walk reads pages until one is not full and hands every row to fn.

@@ -37,6 +37,9 @@ func (s *Service) Ingest(ctx context.Context, region string, b link.Batch) (link
 		if a.last() <= r.Seq {
 			return result{ack: ack(r.Epoch, r.Seq, r.Hash)}, nil
 		}
+		if refused, err := s.contradicted(ctx, tx, r, a); err != nil || refused != nil {
+			return result{refused: refused}, err
+		}
 		reviews, err := s.accept(ctx, tx, r, a)
 		if err != nil {
 			return result{}, err

@@ -49,8 +49,10 @@ type Deps struct {
 	Changes  Feed
 	Rows     Rows
 	FeedLast func(ctx context.Context, tx store.Tx, region string) (uint64, error)
-	Now      func() time.Time
-	Log      *slog.Logger
+	// Verify checks a head's signature; nil: no head is taken.
+	Verify func(journal.SignedHead) error
+	Now    func() time.Time
+	Log    *slog.Logger
 }
 
 // MaxBatch is the most entries taken in one transaction.
@@ -63,6 +65,9 @@ type Stats struct {
 	Refused            atomic.Uint64 // hellos and batches
 	Suspended          atomic.Uint64 // entries in the review queue
 	Grants, UnknownAsk atomic.Uint64 // leases raised on demand; wanted items that name nothing
+	Heads              atomic.Uint64 // signed heads taken in
+	HeadsDropped       atomic.Uint64 // signed heads beyond MaxPendingHeads
+	Contradicted       atomic.Uint64 // heads and batches that put a region on hold
 }
 
 // Report is a region's health as last heard.
@@ -80,13 +85,14 @@ type Service struct {
 	mu      sync.Mutex
 	reports map[string]Report
 	nodes   map[string]string
+	signed  map[string]map[string]Signed // newest by region and node
 }
 
 var _ link.Sink = (*Service)(nil)
 
 // New builds the service.
 func New(d Deps) *Service {
-	return &Service{Deps: d, reports: make(map[string]Report), nodes: make(map[string]string)}
+	return &Service{Deps: d, reports: make(map[string]Report), nodes: make(map[string]string), signed: make(map[string]map[string]Signed)}
 }
 
 // Stats gives the counters.
@@ -109,6 +115,9 @@ func (s *Service) lookup(ctx context.Context, tx store.Tx, name string) (Region,
 	}
 	if r.Revoked {
 		return r, refuse(link.CodeRevoked, "ask the centre's administrator", "region %q is revoked", name), nil
+	}
+	if r.Held != "" {
+		return r, held(r.Held), nil
 	}
 	return r, nil, nil
 }

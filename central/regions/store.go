@@ -17,7 +17,26 @@ type Region struct {
 	Hash      journal.Hash // its hash, zero before the first
 	RaftTerm  uint64       // highest that has said hello in the epoch
 	CreatedAt int64        // Unix microseconds
+	Held      string       // why nothing is taken of it until a person has looked, "" when it is
 }
+
+// Hold keeps a region's stream out until a person has looked.
+type Hold struct {
+	Region string
+	At     int64  // Unix microseconds
+	Node   string // whose signed head started it
+	Reason string
+}
+
+// SignedHead is a head that a node signed, as it came.
+type SignedHead struct {
+	journal.SignedHead
+	Raw        []byte // canonical bytes
+	ReceivedAt int64  // Unix microseconds
+}
+
+// Hour is the hour of region time of which the newest checked head is kept.
+func (h *SignedHead) Hour() int64 { return h.At / 3_600_000_000 }
 
 // Store keeps regions and their epochs.
 type Store interface {
@@ -36,4 +55,20 @@ type Store interface {
 	// MoveCursor moves the cursor of an epoch from one place to a later one;
 	// store.ErrConflict when it is not at from.
 	MoveCursor(ctx context.Context, name string, epoch, from, to uint64, hash journal.Hash) error
+
+	// Hold keeps a region's stream out; a hold that is there stays.
+	Hold(ctx context.Context, h Hold) error
+	// Release ends a hold and returns it, or store.ErrNotFound.
+	Release(ctx context.Context, region string) (Hold, error)
+	// PendingHeads returns heads that wait to be compared, up to a seq of an epoch,
+	// by (node, log index), at most limit.
+	PendingHeads(ctx context.Context, region string, epoch, upTo uint64, limit int) ([]SignedHead, error)
+	// PutPending adds heads that wait; those that are there stay.
+	PutPending(ctx context.Context, heads []SignedHead) error
+	// TakePending removes heads that waited, by (node, log index).
+	TakePending(ctx context.Context, heads []SignedHead) error
+	// DropPending removes all heads of a region that wait and returns them.
+	DropPending(ctx context.Context, region string) ([]SignedHead, error)
+	// PutChecked keeps heads that match the ledger: of each node and hour the newest.
+	PutChecked(ctx context.Context, heads []SignedHead) error
 }

@@ -34,7 +34,7 @@ func ctlCommand() *cobra.Command {
 	f.StringVar(&c.token, "token", "", "operator's token; --token-file keeps it out of the process list")
 	f.StringVar(&c.tokenFile, "token-file", "", "`file` that holds an operator's token")
 	cmd.MarkFlagsMutuallyExclusive("token", "token-file")
-	region := group("region", "Regions", c.show("list", "List the regions", "region list", 0, "/v1/regions"))
+	region := group("region", "Regions", c.show("list", "List the regions", "region list", 0, "/v1/regions"), c.release())
 	account := group("account", "Accounts",
 		c.show("show ID", "Show an account, its buckets, leases and subscriptions", "account show acc000001", 1, "/v1/accounts/%s"),
 		c.show("statement ID", "Show an account's statement", "account statement acc000001", 1, "/v1/accounts/%s/statement"))
@@ -125,6 +125,29 @@ func (c *ctl) order() *cobra.Command {
 	c.write(cmd, "/v1/orders", func() any { return o })
 	mustMark(cmd, "subscription")
 	mustMark(cmd, "action")
+	return cmd
+}
+
+func (c *ctl) release() *cobra.Command {
+	var r struct {
+		Region  string `json:"region"`
+		Reason  string `json:"reason"`
+		Discard bool   `json:"discard_heads"`
+	}
+	cmd := &cobra.Command{
+		Use: "release", Short: "Let a held region speak again, after its ledger was looked at", Args: cobra.NoArgs,
+		Long: "A region is held when a head that one of its nodes signed contradicts the ledger. Find out which node is right,\n" +
+			"take the other out of the region, then release. The heads that wait are kept, so that entries which contradict\n" +
+			"them hold the region anew; --discard-heads gives them up and keeps them in the audit log only.",
+		Example: "  meridian ctl region release --region north --reason 'north-1 had been broken into; it was removed'",
+	}
+	f := cmd.Flags()
+	f.StringVar(&r.Region, "region", "", "the region's `name`")
+	f.StringVar(&r.Reason, "reason", "", "what was found and done")
+	f.BoolVar(&r.Discard, "discard-heads", false, "the entries are right, and the heads that wait are not")
+	c.write(cmd, "/v1/regions/release", func() any { return r })
+	mustMark(cmd, "region")
+	mustMark(cmd, "reason")
 	return cmd
 }
 

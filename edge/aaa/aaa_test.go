@@ -217,14 +217,14 @@ func cash(login string, amount int64) *feed.Lease {
 }
 
 // prepaid charges price micro-units for per units of the quantity.
-func prepaid(id string, unit tariff.Unit, price, per, quota int64) *tariff.Offering {
+func prepaid(id string, unit tariff.Quantity, price, per, quota int64) *tariff.Offering {
 	o := &tariff.Offering{
 		ID: id, Version: 1, Name: id, Currency: "EUR", Service: "internet", Overrun: tariff.Owed,
-		Usage:       tariff.PerUnit(unit, 0, per),
+		Usage:       &tariff.Usage{Unit: unit, Per: per},
 		Profile:     tariff.Profile{UpBps: 10_000_000, DownBps: 50_000_000, Pool: "pool-a", SessionLimit: 1, InterimSeconds: 600},
 		Reservation: tariff.Reservation{Quota: quota, TTLSeconds: 3600},
 	}
-	o.Usage[0].Rates[0].Price.Amount = money.Amount(price)
+	o.Usage.Price = money.Amount(price)
 	return o
 }
 
@@ -232,7 +232,7 @@ func prepaid(id string, unit tariff.Unit, price, per, quota int64) *tariff.Offer
 func flat(id string, sessions int) *tariff.Offering {
 	return &tariff.Offering{
 		ID: id, Version: 1, Name: id, Currency: "EUR", Service: "internet", Overrun: tariff.Absorbed,
-		Usage:   tariff.PerUnit(tariff.Bytes, 0, 1),
+		Usage:   &tariff.Usage{Unit: tariff.Bytes, Per: 1},
 		Profile: tariff.Profile{UpBps: 20_000_000, DownBps: 100_000_000, SessionLimit: sessions, InterimSeconds: 600},
 	}
 }

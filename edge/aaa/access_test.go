@@ -21,7 +21,7 @@ import (
 func TestLoginOutcomes(t *testing.T) {
 	t.Parallel() // it waits for answers that do not come
 	fee := flat("monthly", 2)
-	fee.Recurring = tariff.EachDays(5*micros, 30)
+	fee.Recurring = &tariff.Recurring{Price: 5 * micros, Days: 30}
 	future := flat("future", 2)
 	future.ValidFrom = epoch1 + 86400
 	n := newNode(t, vendor.Generic, flat("flat", 2), flat("single", 1), fee, future, prepaid("volume", tariff.Bytes, micros, 1<<20, 1<<30))
@@ -222,7 +222,7 @@ func affordable(money, price, per int64) int64 {
 func TestLimitIsWhatTheMoneyBuys(t *testing.T) {
 	for _, c := range []struct {
 		name, vendor string
-		unit         tariff.Unit
+		unit         tariff.Quantity
 		price, per   int64
 		money        int64
 	}{

@@ -37,15 +37,14 @@ func (s *State) use(sess *Session, from int64, d session.Delta) {
 	if sess.Offering != o.ID || sess.Version != o.Version {
 		s.switchVersion(sess, o, d, from, uncut)
 	}
-	u := o.Metering()
-	if u == nil {
+	if o.Usage == nil {
 		return
 	}
 	quantity := d.Seconds
-	if u.Unit == tariff.Bytes {
+	if o.Usage.Unit == tariff.Bytes {
 		quantity = int64(d.In + d.Out)
 	}
-	amount, next, err := rating.Charge(u, sess.Rating, quantity)
+	amount, next, err := rating.Charge(o.Usage, sess.Rating, quantity)
 	if err != nil {
 		// Quantities and prices are bounded where they enter; a product past 64 bits
 		// is a report no NAS can send.

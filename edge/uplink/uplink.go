@@ -46,6 +46,7 @@ type Uplink struct {
 	term                  func() uint64
 	now                   func() time.Time
 	logger                *slog.Logger
+	heads                 Heads
 
 	mu       sync.Mutex
 	sent     uint64 // last entry handed to the stream, and its hash
@@ -53,8 +54,11 @@ type Uplink struct {
 	epoch    uint64
 	wanted   map[string]int64 // told on this stream
 	seen     uint64           // serial of the wanted totals that were told; 0 = none
-	refused  *link.Refused
-	blocked  error // the feed waits at a row that cannot be read
+
+	headsTold uint64 // serial of the last signed head told on this stream
+
+	refused *link.Refused
+	blocked error // the feed waits at a row that cannot be read
 }
 
 // New returns an Uplink; term gives the raft term, now the node's clock.
@@ -117,7 +121,7 @@ func (u *Uplink) Welcome(ctx context.Context, w link.Welcome) error {
 	u.mu.Lock()
 	u.epoch, u.sent, u.sentHash, u.refused, u.blocked = epoch, w.CursorSeq, hash, nil, nil
 	clear(u.wanted)
-	u.seen = 0
+	u.seen, u.headsTold = 0, 0
 	u.mu.Unlock()
 	if err := u.Acked(ctx, link.Ack{Epoch: epoch, Seq: w.CursorSeq, Hash: w.CursorHash}); err != nil {
 		return err

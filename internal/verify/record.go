@@ -22,6 +22,7 @@ type Region struct {
 	Seq      uint64 // cursor: last entry accepted
 	Hash     journal.Hash
 	FeedLast uint64 // last number given by the sequencer
+	Held     string // why nothing is taken of it until a person has looked, "" when it is
 }
 
 // LeaseTotals are the totals of one (bucket, region, epoch) at the centre.
@@ -46,6 +47,9 @@ type CentreReader interface {
 	Regions(ctx context.Context) ([]Region, error)
 	// Entries walks a region's stored ledger by (epoch, seq), with the hash stored beside each entry.
 	Entries(ctx context.Context, region string, fn func(epoch, seq uint64, raw []byte, hash journal.Hash) error) error
+	// Heads walks the heads of a region's ledger that its nodes signed, in canonical
+	// bytes (journal.SignedHead), in any order.
+	Heads(ctx context.Context, region string, fn func(raw []byte) error) error
 	// Buckets walks all buckets by id.
 	Buckets(ctx context.Context, fn func(CentreBucket) error) error
 	// GrantedAt returns G by bucket as of the region's feed row number: the newest lease row not above it.
@@ -133,6 +137,7 @@ type EdgeReport struct {
 	OverrunWorst int64      // largest overrun of one session
 	OverrunBound int64      // what one session may overrun, by tariff and interim interval
 	Entries      []RawEntry // entries after Acked, from this node's segments
+	Heads        [][]byte   // heads that the region's nodes signed up to Index, as this node keeps them
 }
 
 // RawEntry is an entry's canonical bytes.

@@ -35,6 +35,7 @@ type feedRow struct {
 // hand: what a mutation then breaks is known.
 type world struct {
 	regions  []verify.Region
+	heads    map[string][][]byte
 	entries  map[string][]stored
 	buckets  []verify.CentreBucket
 	granted  map[string]map[uint64]map[string]int64 // region, feed row → G by bucket
@@ -65,6 +66,15 @@ func (w *world) Entries(_ context.Context, region string, fn func(epoch, seq uin
 		}
 	}
 	return w.fails("entries")
+}
+
+func (w *world) Heads(_ context.Context, region string, fn func(raw []byte) error) error {
+	for _, h := range w.heads[region] {
+		if err := fn(h); err != nil {
+			return err
+		}
+	}
+	return w.fails("heads")
 }
 
 func (w *world) Buckets(_ context.Context, fn func(verify.CentreBucket) error) error {
@@ -107,7 +117,7 @@ func (w *world) LedgerBalances(context.Context) (map[verify.BalanceKey]int64, er
 func prepaidOffering() *tariff.Offering {
 	return &tariff.Offering{
 		ID: "prepaid", Version: 1, Name: "Prepaid", Currency: "EUR", ValidFrom: 1, Service: "internet",
-		Usage: tariff.PerUnit(tariff.Bytes, 3, 10), Overrun: tariff.Owed,
+		Usage: &tariff.Usage{Unit: tariff.Bytes, Price: 3, Per: 10}, Overrun: tariff.Owed,
 		Profile: tariff.Profile{SessionLimit: 1, InterimSeconds: 60}, Reservation: tariff.Reservation{Quota: 100, TTLSeconds: 60},
 	}
 }

@@ -101,6 +101,11 @@ func serve(t *testing.T, cfg Config, p Proposer, addr string) *served {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return listen(t, cfg, s, addr)
+}
+
+func listen(t *testing.T, cfg Config, s *Server, addr string) *served {
+	t.Helper()
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
 
 	pb "meridian/proto/meridian/v1"
 )
@@ -224,4 +225,24 @@ func (o *outbound) status(ctx context.Context) (Status, error) {
 		return Status{}, fmt.Errorf("forward: status of %s: %w", o.addr, err)
 	}
 	return statusFromWire(r), nil
+}
+
+// heads also proves who answered: an address alone does not.
+func (o *outbound) heads(ctx context.Context, q HeadsQuery) (Heads, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(o.ctx, func() { cancel(context.Cause(o.ctx)) })()
+	var from peer.Peer
+	r, err := o.client.Heads(ctx, &pb.HeadsRequest{AfterIndex: q.AfterIndex, AfterSigned: q.AfterSigned}, grpc.Peer(&from))
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
+		return Heads{}, fmt.Errorf("forward: heads of %s: %w", o.addr, err)
+	}
+	id, err := nodeOf(&from, o.pool.cfg.Region)
+	if err != nil {
+		return Heads{}, fmt.Errorf("forward: heads of %s: %w", o.addr, err)
+	}
+	return Heads{From: id.Node, Points: r.GetPoints(), Signed: r.GetSigned(), Yours: r.GetYours()}, nil
 }

@@ -118,6 +118,20 @@ func (p *Pool) Status(ctx context.Context, addr string) (Status, error) {
 	return o.status(ctx)
 }
 
+// Heads asks the node at addr where its ledger and state stand. Give ctx a
+// deadline.
+func (p *Pool) Heads(ctx context.Context, addr string, q HeadsQuery) (Heads, error) {
+	l, err := p.lane(addr)
+	if err != nil {
+		return Heads{}, err
+	}
+	o, err := l.open(ctx)
+	if err != nil {
+		return Heads{}, err
+	}
+	return o.heads(ctx, q)
+}
+
 // lane finds the address, making room for a new one.
 func (p *Pool) lane(addr string) (*lane, error) {
 	p.mu.Lock()

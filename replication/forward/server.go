@@ -28,6 +28,7 @@ type Server struct {
 	cfg      Config
 	proposer Proposer
 	status   func() Status
+	heads    func(asker string, q HeadsQuery) Heads
 
 	mu     sync.Mutex
 	closed bool
@@ -81,29 +82,55 @@ func (s *Server) Status(ctx context.Context, _ *pb.StatusRequest) (*pb.StatusRep
 	return statusToWire(s.status()), nil
 }
 
+// AnswerHeads sets what answers to other nodes' comparisons, before Register. fn
+// must not block.
+func (s *Server) AnswerHeads(fn func(asker string, q HeadsQuery) Heads) { s.heads = fn }
+
+// Heads implements the service.
+func (s *Server) Heads(ctx context.Context, q *pb.HeadsRequest) (*pb.HeadsReply, error) {
+	peer, err := s.peer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if s.heads == nil {
+		return nil, status.Error(codes.Unimplemented, "this node compares no heads")
+	}
+	h := s.heads(peer.Node, HeadsQuery{AfterIndex: q.GetAfterIndex(), AfterSigned: q.GetAfterSigned()})
+	return &pb.HeadsReply{Points: h.Points, Signed: h.Signed, Yours: h.Yours}, nil
+}
+
 // authorize checks the region here as well as in the TLS settings, which come
 // from outside.
 func (s *Server) authorize(ctx context.Context) error {
-	err := func() error {
-		p, ok := peer.FromContext(ctx)
-		if !ok {
-			return errors.New("forward: no peer")
-		}
-		info, ok := p.AuthInfo.(credentials.TLSInfo)
-		if !ok {
-			return errors.New("forward: connection without TLS; use mutual TLS")
-		}
-		id, err := identity.FromState(info.State)
-		if err != nil {
-			return err
-		}
-		return identity.NodesOf(s.cfg.Region)(id)
-	}()
+	_, err := s.peer(ctx)
+	return err
+}
+
+// peer is the node of the region that calls.
+func (s *Server) peer(ctx context.Context) (identity.ID, error) {
+	p, _ := peer.FromContext(ctx)
+	id, err := nodeOf(p, s.cfg.Region)
 	if err != nil {
 		s.refused.Add(1)
-		return status.Error(codes.PermissionDenied, err.Error())
+		return id, status.Error(codes.PermissionDenied, err.Error())
 	}
-	return nil
+	return id, nil
+}
+
+// nodeOf is the node of the region at the other end, by its certificate.
+func nodeOf(p *peer.Peer, region string) (identity.ID, error) {
+	if p == nil {
+		return identity.ID{}, errors.New("forward: no peer")
+	}
+	info, ok := p.AuthInfo.(credentials.TLSInfo)
+	if !ok {
+		return identity.ID{}, errors.New("forward: connection without TLS; use mutual TLS")
+	}
+	id, err := identity.FromState(info.State)
+	if err != nil {
+		return identity.ID{}, err
+	}
+	return id, identity.NodesOf(region)(id)
 }
 
 // Propose implements the service.

@@ -94,6 +94,21 @@ type Status struct {
 	Leader       bool
 }
 
+// HeadsQuery asks a node where it stands: for its heads after one log index, and
+// for those that it signed after another.
+type HeadsQuery struct {
+	AfterIndex, AfterSigned uint64
+}
+
+// Heads is a node's answer, in the canonical bytes of whoever compares: its heads,
+// those that it signed, and the newest that the asker signed (nil when it has
+// none).
+type Heads struct {
+	From           string // node that answered, by its certificate; set by the Pool
+	Points, Signed [][]byte
+	Yours          []byte
+}
+
 func statusToWire(s Status) *pb.StatusReply {
 	return &pb.StatusReply{
 		Node: s.Node, ClockUnixMicros: s.Clock.UnixMicro(), RaftTerm: s.Term, AppliedIndex: s.AppliedIndex, IsLeader: s.Leader,

@@ -69,6 +69,9 @@ func newCA(der []byte, key crypto.Signer) (*CA, error) {
 	return &CA{cert: cert, key: key, pem: encodePEM("CERTIFICATE", der)}, nil
 }
 
+// Certificate is the authority's own certificate in PEM.
+func (ca *CA) Certificate() []byte { return ca.pem }
+
 // Issue makes a key and a certificate for id, valid from now for the given time
 // but never longer than the authority. extra host names or IP addresses are for
 // clients that check them, such as browsers.

@@ -167,6 +167,7 @@ func (c *Client) attempt(ctx context.Context, addr string) (good bool, told meta
 	s := &clientSession{
 		c: c, ctx: sctx, cancel: cancel, stream: stream, quiet: newSilence(), creditMoved: make(chan struct{}, 1),
 		applyQueue: make(chan *pb.Down, c.cfg.ApplyQueue), batchQueue: make(chan *pb.Up), wantedQueue: make(chan *pb.Up),
+		headsQueue: make(chan *pb.Up),
 	}
 	if err := s.open(); err != nil {
 		return false, s.told(), c.why(sctx, addr, err)

@@ -30,6 +30,7 @@ type clientSession struct {
 	applyQueue  chan *pb.Down
 	batchQueue  chan *pb.Up
 	wantedQueue chan *pb.Up
+	headsQueue  chan *pb.Up
 
 	mu          sync.Mutex
 	credit      int
@@ -78,7 +79,7 @@ func (s *clientSession) told() metadata.MD {
 func (s *clientSession) run() error {
 	var wg sync.WaitGroup
 	for _, loop := range []func() error{
-		s.receive, s.send, s.apply, s.pumpEntries, s.pumpWanted,
+		s.receive, s.send, s.apply, s.pumpEntries, s.pumpWanted, s.pumpHeads,
 		func() error { return s.quiet.watch(s.ctx, s.c.cfg.Silence) },
 	} {
 		wg.Go(func() {
@@ -234,6 +235,7 @@ func (s *clientSession) send() error {
 		select {
 		case up = <-s.batchQueue:
 		case up = <-s.wantedQueue:
+		case up = <-s.headsQueue:
 		case <-beat.C:
 			up = s.health()
 		case <-s.ctx.Done():

@@ -47,6 +47,8 @@ type ledger struct {
 	hello    Hello
 	applying chan struct{} // when set, Feed waits for it
 	differs  bool          // the Welcome is never ours
+	heads    [][]byte      // signed heads
+	told     int           // of them, on this stream
 }
 
 func newLedger(n int) *ledger {
@@ -155,11 +157,27 @@ func (l *ledger) Wanted(ctx context.Context) (w Wanted, err error) {
 	return w, err
 }
 
+func (l *ledger) Heads(ctx context.Context, most int) (out [][]byte, err error) {
+	err = l.wait(ctx, func() bool {
+		out = l.heads[l.told:min(len(l.heads), l.told+most)]
+		l.told += len(out)
+		return len(out) > 0
+	})
+	return out, err
+}
+
+func (l *ledger) sign(heads ...[]byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.heads = append(l.heads, heads...)
+	l.touch()
+}
+
 func (l *ledger) Welcome(_ context.Context, w Welcome) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.welcomes = append(l.welcomes, w)
-	l.fresh = true
+	l.fresh, l.told = true, 0
 	if l.differs {
 		return fmt.Errorf("%w: so the test says", ErrDiverged)
 	}
@@ -244,6 +262,8 @@ type books struct {
 	refuse   *Refused
 	fail     error // of the next Ingest, after it was taken in
 	lastTerm uint64
+	heads    [][]byte
+	hold     *Refused // of the next heads
 }
 
 func newBooks() *books {
@@ -313,6 +333,13 @@ func (b *books) Wanted(_ context.Context, _ string, w Wanted) error {
 		b.wanted[it.Bucket] = it.Total
 	}
 	return nil
+}
+
+func (b *books) Heads(_ context.Context, _ string, heads [][]byte) (*Refused, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.heads = append(b.heads, heads...)
+	return b.hold, nil
 }
 
 func (b *books) Health(_ context.Context, _ string, h Health) {

@@ -17,6 +17,10 @@ type Source interface {
 	// the Applier's Welcome returns everything, since the one before may have
 	// been lost with its stream.
 	Wanted(ctx context.Context) (Wanted, error)
+	// Heads blocks until there are signed heads that this stream has not carried
+	// or ctx ends, and returns at most max of them, each at most MaxHeadBytes
+	// long. After the Applier's Welcome it starts anew.
+	Heads(ctx context.Context, max int) ([][]byte, error)
 }
 
 // Applier is the region's side of what comes down. All methods but Refused are
@@ -34,7 +38,7 @@ type Applier interface {
 }
 
 // Sink is the centre's side. It is called for many regions at once; for one
-// region Ingest and Feed by one goroutine each. A *Refused ends the stream and
+// region Ingest, Heads and Feed by one goroutine each. A *Refused ends the stream and
 // is told to the region; an error ends it too, and the region tries again.
 type Sink interface {
 	// Hello decides about a new stream. No older stream of the region on this
@@ -45,6 +49,8 @@ type Sink interface {
 	// again. ctx ends when the stream is taken over.
 	Ingest(ctx context.Context, region string, b Batch) (Ack, *Refused, error)
 	Wanted(ctx context.Context, region string, w Wanted) error
+	// Heads keeps what the region's nodes signed and compares it with the ledger.
+	Heads(ctx context.Context, region string, heads [][]byte) (*Refused, error)
 	// Health must not block.
 	Health(ctx context.Context, region string, h Health)
 	// Feed returns at most max rows with a number above after, in rising number;

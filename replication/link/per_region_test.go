@@ -23,6 +23,9 @@ func (p *perRegion) Ingest(ctx context.Context, r string, b Batch) (Ack, *Refuse
 func (p *perRegion) Wanted(ctx context.Context, r string, w Wanted) error {
 	return p.of(r).Wanted(ctx, r, w)
 }
+func (p *perRegion) Heads(ctx context.Context, r string, heads [][]byte) (*Refused, error) {
+	return p.of(r).Heads(ctx, r, heads)
+}
 func (p *perRegion) Health(ctx context.Context, r string, h Health) { p.of(r).Health(ctx, r, h) }
 func (p *perRegion) FeedSignal(r string) <-chan struct{}            { return p.of(r).FeedSignal(r) }
 

@@ -31,6 +31,7 @@ type serverSession struct {
 	batches chan Batch    // room for all the credit
 	out     chan *pb.Down // acknowledgements, rows, a refusal
 	wanted  *wantedQueue
+	heads   chan [][]byte
 
 	refusing atomic.Bool
 }
@@ -42,7 +43,7 @@ func newServerSession(
 	return &serverSession{
 		srv: srv, stream: stream, ctx: ctx, cancel: cancel, who: who, quiet: newSilence(), region: who.Region, since: time.Now(),
 		done: make(chan struct{}), batches: make(chan Batch, srv.cfg.Credit), out: make(chan *pb.Down, srv.cfg.Credit),
-		wanted: newWantedQueue(srv.cfg.MaxWanted),
+		wanted: newWantedQueue(srv.cfg.MaxWanted), heads: make(chan [][]byte, maxHeadMessages),
 	}
 }
 
@@ -131,6 +132,7 @@ func (ss *serverSession) run() error {
 	var sinks sync.WaitGroup
 	sinks.Go(fail(ss.ingest))
 	sinks.Go(fail(ss.passWanted))
+	sinks.Go(fail(ss.passHeads))
 	sinks.Go(fail(ss.feed))
 	sinks.Go(fail(func() error { return ss.quiet.watch(ss.ctx, ss.srv.cfg.Silence) }))
 	sinks.Wait()
@@ -160,6 +162,8 @@ func (ss *serverSession) receive() error {
 					Remedy: "connect again; they are sent anew",
 				})
 			}
+		case *pb.Up_Heads:
+			ss.takeHeads(m.Heads.GetHeads())
 		case *pb.Up_Health:
 			ss.srv.sink.Health(ss.ctx, ss.region, healthFromWire(m.Health))
 		default:

@@ -114,6 +114,7 @@ const (
 	CodeRegionMismatch
 	CodeVersion
 	CodeProtocol
+	CodeHeld
 	codeCount
 )
 
@@ -121,7 +122,7 @@ const (
 func (c Code) String() string {
 	names := [...]string{
 		"UNSPECIFIED", "STALE_EPOCH", "STALE_TERM", "GAP", "BAD_HASH", "UNKNOWN_REGION",
-		"REVOKED", "REGION_MISMATCH", "VERSION", "PROTOCOL",
+		"REVOKED", "REGION_MISMATCH", "VERSION", "PROTOCOL", "HELD",
 	}
 	if c < 0 || int(c) >= len(names) {
 		return fmt.Sprintf("CODE_%d", int(c))

@@ -41,6 +41,10 @@ func Run(t *testing.T, open Opener) {
 		"ingest_long_texts":  testIngestLongTexts,
 		"ingest_two_regions": testIngestTwoRegions,
 		"hello":              testHello,
+		"heads":              testHeads,
+		"heads_kept":         testHeadsKept,
+		"heads_held":         testHeadsHeld,
+		"heads_refused":      testHeadsRefused,
 		"wanted":             testWanted,
 		"orders":             testOrders,
 		"orders_in_order":    testOrdersInOrder,
@@ -105,7 +109,7 @@ func testTransactions(t *testing.T, open Opener) {
 func testCatalog(t *testing.T, open Opener) {
 	w := NewWorld(t, open)
 	next := Offering("prepaid")
-	next.Usage[0].Rates[0].Price.Amount = 2 * money.Micro
+	next.Usage.Price = 2 * money.Micro
 	got, err := w.Catalog.Publish(w.Ctx, []tariff.Offering{next, Offering("other")})
 	w.must(err)
 	if got[0].Version != 2 || got[1].Version != 1 || got[0].ValidFrom == 0 {

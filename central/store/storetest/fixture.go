@@ -22,6 +22,7 @@ import (
 	"meridian/internal/money"
 	"meridian/internal/tariff"
 	"meridian/internal/verify"
+	"meridian/replication/identity"
 	"meridian/replication/link"
 	"meridian/replication/seal"
 )
@@ -37,6 +38,7 @@ type World struct {
 	Backend central.Backend
 	Reader  func() verify.CentreReader
 	Rings   central.Rings
+	CA      *identity.CA
 	clock   atomic.Int64
 	ids     atomic.Int64
 }
@@ -58,13 +60,24 @@ func NewWorld(t *testing.T, open Opener) *World {
 func bare(t *testing.T, open Opener) *World {
 	t.Helper()
 	b, reader := open(t)
-	w := &World{T: t, Ctx: t.Context(), Backend: b, Reader: reader, Rings: central.Rings{}}
+	ca, err := identity.NewCA("storetest", time.UnixMicro(start), 24*time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifier, err := identity.NewVerifier(ca.Certificate())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &World{T: t, Ctx: t.Context(), Backend: b, Reader: reader, Rings: central.Rings{}, CA: ca}
 	w.clock.Store(start)
 	w.Services = central.NewServices(b, central.Deps{
 		// Every look at the clock is a millisecond later, so that instants order what happened.
 		Now:    func() time.Time { return time.UnixMicro(w.clock.Add(1000)).UTC() },
 		NewID:  func() string { return fmt.Sprintf("id-%06d", w.ids.Add(1)) },
 		Sealer: w.Rings, Feed: feed.DefaultConfig(),
+		VerifyHead: func(h journal.SignedHead) error {
+			return verifier.Verify(h.Certificate, h.Message(), h.Signature, identity.Node(h.Region, h.Node), time.UnixMicro(h.At))
+		},
 	})
 	return w
 }
@@ -87,7 +100,7 @@ func (w *World) Region(name string) {
 // Offering is prepaid by volume: 1.00 EUR for each GB.
 func Offering(id string) tariff.Offering {
 	return tariff.Offering{ID: id, Name: "Prepaid", Currency: "EUR", Service: "internet",
-		Usage:       tariff.PerUnit(tariff.Bytes, money.Micro, 1e9),
+		Usage:       &tariff.Usage{Unit: tariff.Bytes, Price: money.Micro, Per: 1e9},
 		Profile:     tariff.Profile{SessionLimit: 1, InterimSeconds: 60},
 		Reservation: tariff.Reservation{Quota: 1e7, TTLSeconds: 180}, Overrun: tariff.Owed, OfflineAllowance: 500_000}
 }

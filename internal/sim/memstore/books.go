@@ -333,7 +333,7 @@ func (r reader) Regions(context.Context) ([]verify.Region, error) {
 	var out []verify.Region
 	for _, name := range slices.Sorted(maps.Keys(r.s.regions)) {
 		g := r.s.regions[name]
-		out = append(out, verify.Region{Name: name, Epoch: g.Epoch, Seq: g.Seq, Hash: g.Hash, FeedLast: r.s.heads[name]})
+		out = append(out, verify.Region{Name: name, Epoch: g.Epoch, Seq: g.Seq, Hash: g.Hash, FeedLast: r.s.heads[name], Held: g.Held})
 	}
 	return out, nil
 }

@@ -92,6 +92,8 @@ type Store struct {
 	paymentIDs    map[string]bool
 	paymentsOf    map[string][]string
 	regions       map[string]regions.Region
+	holds         map[string]regions.Hold
+	signed        map[headKey]regions.SignedHead
 }
 
 // New returns an empty database.
@@ -109,6 +111,7 @@ func New() *Store {
 		journals: map[string]journal.Journal{}, balances: map[balanceKey]int64{}, reviews: map[ledger.Place]ledger.Review{},
 		orders: map[string]orders.Order{}, payments: map[string]payments.Payment{}, paymentIDs: map[string]bool{},
 		paymentsOf: map[string][]string{}, regions: map[string]regions.Region{},
+		holds: map[string]regions.Hold{}, signed: map[headKey]regions.SignedHead{},
 	}
 }
 

@@ -364,6 +364,123 @@ func (x *StatusReply) GetIsLeader() bool {
 	return false
 }
 
+type HeadsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The newest log index of which the asker has this node's head.
+	AfterIndex uint64 `protobuf:"varint,1,opt,name=after_index,json=afterIndex,proto3" json:"after_index,omitempty"`
+	// The newest log index of which the asker has a head signed by this node.
+	AfterSigned   uint64 `protobuf:"varint,2,opt,name=after_signed,json=afterSigned,proto3" json:"after_signed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeadsRequest) Reset() {
+	*x = HeadsRequest{}
+	mi := &file_meridian_v1_forward_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeadsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeadsRequest) ProtoMessage() {}
+
+func (x *HeadsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_meridian_v1_forward_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeadsRequest.ProtoReflect.Descriptor instead.
+func (*HeadsRequest) Descriptor() ([]byte, []int) {
+	return file_meridian_v1_forward_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *HeadsRequest) GetAfterIndex() uint64 {
+	if x != nil {
+		return x.AfterIndex
+	}
+	return 0
+}
+
+func (x *HeadsRequest) GetAfterSigned() uint64 {
+	if x != nil {
+		return x.AfterSigned
+	}
+	return 0
+}
+
+type HeadsReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Heads of this node after after_index, unsigned, in canonical bytes.
+	Points [][]byte `protobuf:"bytes,1,rep,name=points,proto3" json:"points,omitempty"`
+	// Heads that this node signed, after after_signed.
+	Signed [][]byte `protobuf:"bytes,2,rep,name=signed,proto3" json:"signed,omitempty"`
+	// The newest head that the asker signed, as far as this node has it.
+	Yours         []byte `protobuf:"bytes,3,opt,name=yours,proto3" json:"yours,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeadsReply) Reset() {
+	*x = HeadsReply{}
+	mi := &file_meridian_v1_forward_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeadsReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeadsReply) ProtoMessage() {}
+
+func (x *HeadsReply) ProtoReflect() protoreflect.Message {
+	mi := &file_meridian_v1_forward_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeadsReply.ProtoReflect.Descriptor instead.
+func (*HeadsReply) Descriptor() ([]byte, []int) {
+	return file_meridian_v1_forward_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *HeadsReply) GetPoints() [][]byte {
+	if x != nil {
+		return x.Points
+	}
+	return nil
+}
+
+func (x *HeadsReply) GetSigned() [][]byte {
+	if x != nil {
+		return x.Signed
+	}
+	return nil
+}
+
+func (x *HeadsReply) GetYours() []byte {
+	if x != nil {
+		return x.Yours
+	}
+	return nil
+}
+
 var File_meridian_v1_forward_proto protoreflect.FileDescriptor
 
 const file_meridian_v1_forward_proto_rawDesc = "" +
@@ -385,7 +502,16 @@ const file_meridian_v1_forward_proto_rawDesc = "" +
 	"\x11clock_unix_micros\x18\x02 \x01(\x03R\x0fclockUnixMicros\x12\x1b\n" +
 	"\traft_term\x18\x03 \x01(\x04R\braftTerm\x12#\n" +
 	"\rapplied_index\x18\x04 \x01(\x04R\fappliedIndex\x12\x1b\n" +
-	"\tis_leader\x18\x05 \x01(\bR\bisLeader*\xa9\x01\n" +
+	"\tis_leader\x18\x05 \x01(\bR\bisLeader\"R\n" +
+	"\fHeadsRequest\x12\x1f\n" +
+	"\vafter_index\x18\x01 \x01(\x04R\n" +
+	"afterIndex\x12!\n" +
+	"\fafter_signed\x18\x02 \x01(\x04R\vafterSigned\"R\n" +
+	"\n" +
+	"HeadsReply\x12\x16\n" +
+	"\x06points\x18\x01 \x03(\fR\x06points\x12\x16\n" +
+	"\x06signed\x18\x02 \x03(\fR\x06signed\x12\x14\n" +
+	"\x05yours\x18\x03 \x01(\fR\x05yours*\xa9\x01\n" +
 	"\n" +
 	"ResultCode\x12\x12\n" +
 	"\x0eRESULT_CODE_OK\x10\x00\x12\x1a\n" +
@@ -393,10 +519,11 @@ const file_meridian_v1_forward_proto_rawDesc = "" +
 	"\x10RESULT_CODE_BUSY\x10\x02\x12\x1f\n" +
 	"\x1bRESULT_CODE_OUTCOME_UNKNOWN\x10\x03\x12\x17\n" +
 	"\x13RESULT_CODE_INVALID\x10\x04\x12\x1b\n" +
-	"\x17RESULT_CODE_UNAVAILABLE\x10\x052\x90\x01\n" +
+	"\x17RESULT_CODE_UNAVAILABLE\x10\x052\xcd\x01\n" +
 	"\aForward\x12E\n" +
 	"\aPropose\x12\x19.meridian.v1.ProposeBatch\x1a\x1b.meridian.v1.ProposeResults(\x010\x01\x12>\n" +
-	"\x06Status\x12\x1a.meridian.v1.StatusRequest\x1a\x18.meridian.v1.StatusReplyB'Z%meridian/proto/meridian/v1;meridianv1b\x06proto3"
+	"\x06Status\x12\x1a.meridian.v1.StatusRequest\x1a\x18.meridian.v1.StatusReply\x12;\n" +
+	"\x05Heads\x12\x19.meridian.v1.HeadsRequest\x1a\x17.meridian.v1.HeadsReplyB'Z%meridian/proto/meridian/v1;meridianv1b\x06proto3"
 
 var (
 	file_meridian_v1_forward_proto_rawDescOnce sync.Once
@@ -411,7 +538,7 @@ func file_meridian_v1_forward_proto_rawDescGZIP() []byte {
 }
 
 var file_meridian_v1_forward_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_meridian_v1_forward_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_meridian_v1_forward_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_meridian_v1_forward_proto_goTypes = []any{
 	(ResultCode)(0),        // 0: meridian.v1.ResultCode
 	(*ProposeBatch)(nil),   // 1: meridian.v1.ProposeBatch
@@ -419,16 +546,20 @@ var file_meridian_v1_forward_proto_goTypes = []any{
 	(*Result)(nil),         // 3: meridian.v1.Result
 	(*StatusRequest)(nil),  // 4: meridian.v1.StatusRequest
 	(*StatusReply)(nil),    // 5: meridian.v1.StatusReply
+	(*HeadsRequest)(nil),   // 6: meridian.v1.HeadsRequest
+	(*HeadsReply)(nil),     // 7: meridian.v1.HeadsReply
 }
 var file_meridian_v1_forward_proto_depIdxs = []int32{
 	3, // 0: meridian.v1.ProposeResults.results:type_name -> meridian.v1.Result
 	0, // 1: meridian.v1.Result.code:type_name -> meridian.v1.ResultCode
 	1, // 2: meridian.v1.Forward.Propose:input_type -> meridian.v1.ProposeBatch
 	4, // 3: meridian.v1.Forward.Status:input_type -> meridian.v1.StatusRequest
-	2, // 4: meridian.v1.Forward.Propose:output_type -> meridian.v1.ProposeResults
-	5, // 5: meridian.v1.Forward.Status:output_type -> meridian.v1.StatusReply
-	4, // [4:6] is the sub-list for method output_type
-	2, // [2:4] is the sub-list for method input_type
+	6, // 4: meridian.v1.Forward.Heads:input_type -> meridian.v1.HeadsRequest
+	2, // 5: meridian.v1.Forward.Propose:output_type -> meridian.v1.ProposeResults
+	5, // 6: meridian.v1.Forward.Status:output_type -> meridian.v1.StatusReply
+	7, // 7: meridian.v1.Forward.Heads:output_type -> meridian.v1.HeadsReply
+	5, // [5:8] is the sub-list for method output_type
+	2, // [2:5] is the sub-list for method input_type
 	2, // [2:2] is the sub-list for extension type_name
 	2, // [2:2] is the sub-list for extension extendee
 	0, // [0:2] is the sub-list for field type_name
@@ -445,7 +576,7 @@ func file_meridian_v1_forward_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_meridian_v1_forward_proto_rawDesc), len(file_meridian_v1_forward_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   5,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

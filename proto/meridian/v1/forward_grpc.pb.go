@@ -24,6 +24,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	Forward_Propose_FullMethodName = "/meridian.v1.Forward/Propose"
 	Forward_Status_FullMethodName  = "/meridian.v1.Forward/Status"
+	Forward_Heads_FullMethodName   = "/meridian.v1.Forward/Heads"
 )
 
 // ForwardClient is the client API for Forward service.
@@ -37,6 +38,8 @@ type ForwardClient interface {
 	// at once.
 	Propose(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ProposeBatch, ProposeResults], error)
 	Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusReply, error)
+	// Heads compares where ledger and state of two nodes stand.
+	Heads(ctx context.Context, in *HeadsRequest, opts ...grpc.CallOption) (*HeadsReply, error)
 }
 
 type forwardClient struct {
@@ -70,6 +73,16 @@ func (c *forwardClient) Status(ctx context.Context, in *StatusRequest, opts ...g
 	return out, nil
 }
 
+func (c *forwardClient) Heads(ctx context.Context, in *HeadsRequest, opts ...grpc.CallOption) (*HeadsReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(HeadsReply)
+	err := c.cc.Invoke(ctx, Forward_Heads_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ForwardServer is the server API for Forward service.
 // All implementations must embed UnimplementedForwardServer
 // for forward compatibility.
@@ -81,6 +94,8 @@ type ForwardServer interface {
 	// at once.
 	Propose(grpc.BidiStreamingServer[ProposeBatch, ProposeResults]) error
 	Status(context.Context, *StatusRequest) (*StatusReply, error)
+	// Heads compares where ledger and state of two nodes stand.
+	Heads(context.Context, *HeadsRequest) (*HeadsReply, error)
 	mustEmbedUnimplementedForwardServer()
 }
 
@@ -96,6 +111,9 @@ func (UnimplementedForwardServer) Propose(grpc.BidiStreamingServer[ProposeBatch,
 }
 func (UnimplementedForwardServer) Status(context.Context, *StatusRequest) (*StatusReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Status not implemented")
+}
+func (UnimplementedForwardServer) Heads(context.Context, *HeadsRequest) (*HeadsReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Heads not implemented")
 }
 func (UnimplementedForwardServer) mustEmbedUnimplementedForwardServer() {}
 func (UnimplementedForwardServer) testEmbeddedByValue()                 {}
@@ -143,6 +161,24 @@ func _Forward_Status_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Forward_Heads_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(HeadsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ForwardServer).Heads(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Forward_Heads_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ForwardServer).Heads(ctx, req.(*HeadsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Forward_ServiceDesc is the grpc.ServiceDesc for Forward service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -153,6 +189,10 @@ var Forward_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Status",
 			Handler:    _Forward_Status_Handler,
+		},
+		{
+			MethodName: "Heads",
+			Handler:    _Forward_Heads_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -42,21 +42,25 @@ const (
 	RefusedCode_REFUSED_CODE_VERSION         RefusedCode = 8
 	// A message out of turn, or beyond a stated size.
 	RefusedCode_REFUSED_CODE_PROTOCOL RefusedCode = 9
+	// A signed head contradicts the ledger: nothing is taken of the region until
+	// a person has looked.
+	RefusedCode_REFUSED_CODE_HELD RefusedCode = 10
 )
 
 // Enum value maps for RefusedCode.
 var (
 	RefusedCode_name = map[int32]string{
-		0: "REFUSED_CODE_UNSPECIFIED",
-		1: "REFUSED_CODE_STALE_EPOCH",
-		2: "REFUSED_CODE_STALE_TERM",
-		3: "REFUSED_CODE_GAP",
-		4: "REFUSED_CODE_BAD_HASH",
-		5: "REFUSED_CODE_UNKNOWN_REGION",
-		6: "REFUSED_CODE_REVOKED",
-		7: "REFUSED_CODE_REGION_MISMATCH",
-		8: "REFUSED_CODE_VERSION",
-		9: "REFUSED_CODE_PROTOCOL",
+		0:  "REFUSED_CODE_UNSPECIFIED",
+		1:  "REFUSED_CODE_STALE_EPOCH",
+		2:  "REFUSED_CODE_STALE_TERM",
+		3:  "REFUSED_CODE_GAP",
+		4:  "REFUSED_CODE_BAD_HASH",
+		5:  "REFUSED_CODE_UNKNOWN_REGION",
+		6:  "REFUSED_CODE_REVOKED",
+		7:  "REFUSED_CODE_REGION_MISMATCH",
+		8:  "REFUSED_CODE_VERSION",
+		9:  "REFUSED_CODE_PROTOCOL",
+		10: "REFUSED_CODE_HELD",
 	}
 	RefusedCode_value = map[string]int32{
 		"REFUSED_CODE_UNSPECIFIED":     0,
@@ -69,6 +73,7 @@ var (
 		"REFUSED_CODE_REGION_MISMATCH": 7,
 		"REFUSED_CODE_VERSION":         8,
 		"REFUSED_CODE_PROTOCOL":        9,
+		"REFUSED_CODE_HELD":            10,
 	}
 )
 
@@ -108,6 +113,7 @@ type Up struct {
 	//	*Up_Batch
 	//	*Up_Wanted
 	//	*Up_Health
+	//	*Up_Heads
 	Message       isUp_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -186,6 +192,15 @@ func (x *Up) GetHealth() *Health {
 	return nil
 }
 
+func (x *Up) GetHeads() *Heads {
+	if x != nil {
+		if x, ok := x.Message.(*Up_Heads); ok {
+			return x.Heads
+		}
+	}
+	return nil
+}
+
 type isUp_Message interface {
 	isUp_Message()
 }
@@ -206,6 +221,10 @@ type Up_Health struct {
 	Health *Health `protobuf:"bytes,4,opt,name=health,proto3,oneof"`
 }
 
+type Up_Heads struct {
+	Heads *Heads `protobuf:"bytes,5,opt,name=heads,proto3,oneof"`
+}
+
 func (*Up_Hello) isUp_Message() {}
 
 func (*Up_Batch) isUp_Message() {}
@@ -213,6 +232,8 @@ func (*Up_Batch) isUp_Message() {}
 func (*Up_Wanted) isUp_Message() {}
 
 func (*Up_Health) isUp_Message() {}
+
+func (*Up_Heads) isUp_Message() {}
 
 // Down is a message from the centre to the region.
 type Down struct {
@@ -713,6 +734,53 @@ func (x *Health) GetClockUnixMicros() int64 {
 	return 0
 }
 
+// Heads are heads that the region's nodes signed, each in canonical bytes. They
+// are sent anew on every stream as far as the entries up to them are not
+// acknowledged, and each node's newest.
+type Heads struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Heads         [][]byte               `protobuf:"bytes,1,rep,name=heads,proto3" json:"heads,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Heads) Reset() {
+	*x = Heads{}
+	mi := &file_meridian_v1_link_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Heads) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Heads) ProtoMessage() {}
+
+func (x *Heads) ProtoReflect() protoreflect.Message {
+	mi := &file_meridian_v1_link_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Heads.ProtoReflect.Descriptor instead.
+func (*Heads) Descriptor() ([]byte, []int) {
+	return file_meridian_v1_link_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Heads) GetHeads() [][]byte {
+	if x != nil {
+		return x.Heads
+	}
+	return nil
+}
+
 // Welcome accepts a Hello and says from where to go on.
 type Welcome struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -731,7 +799,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_meridian_v1_link_proto_msgTypes[7]
+	mi := &file_meridian_v1_link_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -743,7 +811,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_meridian_v1_link_proto_msgTypes[7]
+	mi := &file_meridian_v1_link_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -756,7 +824,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_meridian_v1_link_proto_rawDescGZIP(), []int{7}
+	return file_meridian_v1_link_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Welcome) GetEpoch() uint64 {
@@ -806,7 +874,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_meridian_v1_link_proto_msgTypes[8]
+	mi := &file_meridian_v1_link_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -818,7 +886,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_meridian_v1_link_proto_msgTypes[8]
+	mi := &file_meridian_v1_link_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -831,7 +899,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_meridian_v1_link_proto_rawDescGZIP(), []int{8}
+	return file_meridian_v1_link_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Ack) GetEpoch() uint64 {
@@ -865,7 +933,7 @@ type Feed struct {
 
 func (x *Feed) Reset() {
 	*x = Feed{}
-	mi := &file_meridian_v1_link_proto_msgTypes[9]
+	mi := &file_meridian_v1_link_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -877,7 +945,7 @@ func (x *Feed) String() string {
 func (*Feed) ProtoMessage() {}
 
 func (x *Feed) ProtoReflect() protoreflect.Message {
-	mi := &file_meridian_v1_link_proto_msgTypes[9]
+	mi := &file_meridian_v1_link_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -890,7 +958,7 @@ func (x *Feed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Feed.ProtoReflect.Descriptor instead.
 func (*Feed) Descriptor() ([]byte, []int) {
-	return file_meridian_v1_link_proto_rawDescGZIP(), []int{9}
+	return file_meridian_v1_link_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Feed) GetRows() []*Row {
@@ -913,7 +981,7 @@ type Row struct {
 
 func (x *Row) Reset() {
 	*x = Row{}
-	mi := &file_meridian_v1_link_proto_msgTypes[10]
+	mi := &file_meridian_v1_link_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -925,7 +993,7 @@ func (x *Row) String() string {
 func (*Row) ProtoMessage() {}
 
 func (x *Row) ProtoReflect() protoreflect.Message {
-	mi := &file_meridian_v1_link_proto_msgTypes[10]
+	mi := &file_meridian_v1_link_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -938,7 +1006,7 @@ func (x *Row) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Row.ProtoReflect.Descriptor instead.
 func (*Row) Descriptor() ([]byte, []int) {
-	return file_meridian_v1_link_proto_rawDescGZIP(), []int{10}
+	return file_meridian_v1_link_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Row) GetNumber() uint64 {
@@ -988,7 +1056,7 @@ type Credit struct {
 
 func (x *Credit) Reset() {
 	*x = Credit{}
-	mi := &file_meridian_v1_link_proto_msgTypes[11]
+	mi := &file_meridian_v1_link_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1000,7 +1068,7 @@ func (x *Credit) String() string {
 func (*Credit) ProtoMessage() {}
 
 func (x *Credit) ProtoReflect() protoreflect.Message {
-	mi := &file_meridian_v1_link_proto_msgTypes[11]
+	mi := &file_meridian_v1_link_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1013,7 +1081,7 @@ func (x *Credit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credit.ProtoReflect.Descriptor instead.
 func (*Credit) Descriptor() ([]byte, []int) {
-	return file_meridian_v1_link_proto_rawDescGZIP(), []int{11}
+	return file_meridian_v1_link_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Credit) GetBatches() uint32 {
@@ -1042,7 +1110,7 @@ type Refused struct {
 
 func (x *Refused) Reset() {
 	*x = Refused{}
-	mi := &file_meridian_v1_link_proto_msgTypes[12]
+	mi := &file_meridian_v1_link_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1054,7 +1122,7 @@ func (x *Refused) String() string {
 func (*Refused) ProtoMessage() {}
 
 func (x *Refused) ProtoReflect() protoreflect.Message {
-	mi := &file_meridian_v1_link_proto_msgTypes[12]
+	mi := &file_meridian_v1_link_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1067,7 +1135,7 @@ func (x *Refused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refused.ProtoReflect.Descriptor instead.
 func (*Refused) Descriptor() ([]byte, []int) {
-	return file_meridian_v1_link_proto_rawDescGZIP(), []int{12}
+	return file_meridian_v1_link_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Refused) GetCode() RefusedCode {
@@ -1095,12 +1163,13 @@ var File_meridian_v1_link_proto protoreflect.FileDescriptor
 
 const file_meridian_v1_link_proto_rawDesc = "" +
 	"\n" +
-	"\x16meridian/v1/link.proto\x12\vmeridian.v1\"\xc5\x01\n" +
+	"\x16meridian/v1/link.proto\x12\vmeridian.v1\"\xf1\x01\n" +
 	"\x02Up\x12*\n" +
 	"\x05hello\x18\x01 \x01(\v2\x12.meridian.v1.HelloH\x00R\x05hello\x12*\n" +
 	"\x05batch\x18\x02 \x01(\v2\x12.meridian.v1.BatchH\x00R\x05batch\x12-\n" +
 	"\x06wanted\x18\x03 \x01(\v2\x13.meridian.v1.WantedH\x00R\x06wanted\x12-\n" +
-	"\x06health\x18\x04 \x01(\v2\x13.meridian.v1.HealthH\x00R\x06healthB\t\n" +
+	"\x06health\x18\x04 \x01(\v2\x13.meridian.v1.HealthH\x00R\x06health\x12*\n" +
+	"\x05heads\x18\x05 \x01(\v2\x12.meridian.v1.HeadsH\x00R\x05headsB\t\n" +
 	"\amessage\"\xf3\x01\n" +
 	"\x04Down\x120\n" +
 	"\awelcome\x18\x01 \x01(\v2\x14.meridian.v1.WelcomeH\x00R\awelcome\x12$\n" +
@@ -1137,7 +1206,9 @@ const file_meridian_v1_link_proto_rawDesc = "" +
 	"\x06Health\x12\x12\n" +
 	"\x04mode\x18\x01 \x01(\tR\x04mode\x12'\n" +
 	"\x0fbacklog_entries\x18\x02 \x01(\x04R\x0ebacklogEntries\x12*\n" +
-	"\x11clock_unix_micros\x18\x03 \x01(\x03R\x0fclockUnixMicros\"\xa4\x01\n" +
+	"\x11clock_unix_micros\x18\x03 \x01(\x03R\x0fclockUnixMicros\"\x1d\n" +
+	"\x05Heads\x12\x14\n" +
+	"\x05heads\x18\x01 \x03(\fR\x05heads\"\xa4\x01\n" +
 	"\aWelcome\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12&\n" +
 	"\x0fepoch_prev_hash\x18\x02 \x01(\fR\repochPrevHash\x12\x1d\n" +
@@ -1165,7 +1236,7 @@ const file_meridian_v1_link_proto_rawDesc = "" +
 	"\aRefused\x12,\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x18.meridian.v1.RefusedCodeR\x04code\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x16\n" +
-	"\x06remedy\x18\x03 \x01(\tR\x06remedy*\xa9\x02\n" +
+	"\x06remedy\x18\x03 \x01(\tR\x06remedy*\xc0\x02\n" +
 	"\vRefusedCode\x12\x1c\n" +
 	"\x18REFUSED_CODE_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18REFUSED_CODE_STALE_EPOCH\x10\x01\x12\x1b\n" +
@@ -1176,7 +1247,9 @@ const file_meridian_v1_link_proto_rawDesc = "" +
 	"\x14REFUSED_CODE_REVOKED\x10\x06\x12 \n" +
 	"\x1cREFUSED_CODE_REGION_MISMATCH\x10\a\x12\x18\n" +
 	"\x14REFUSED_CODE_VERSION\x10\b\x12\x19\n" +
-	"\x15REFUSED_CODE_PROTOCOL\x10\t26\n" +
+	"\x15REFUSED_CODE_PROTOCOL\x10\t\x12\x15\n" +
+	"\x11REFUSED_CODE_HELD\x10\n" +
+	"26\n" +
 	"\x04Link\x12.\n" +
 	"\x04Sync\x12\x0f.meridian.v1.Up\x1a\x11.meridian.v1.Down(\x010\x01B'Z%meridian/proto/meridian/v1;meridianv1b\x06proto3"
 
@@ -1193,7 +1266,7 @@ func file_meridian_v1_link_proto_rawDescGZIP() []byte {
 }
 
 var file_meridian_v1_link_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_meridian_v1_link_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_meridian_v1_link_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_meridian_v1_link_proto_goTypes = []any{
 	(RefusedCode)(0),   // 0: meridian.v1.RefusedCode
 	(*Up)(nil),         // 1: meridian.v1.Up
@@ -1203,33 +1276,35 @@ var file_meridian_v1_link_proto_goTypes = []any{
 	(*Wanted)(nil),     // 5: meridian.v1.Wanted
 	(*WantedItem)(nil), // 6: meridian.v1.WantedItem
 	(*Health)(nil),     // 7: meridian.v1.Health
-	(*Welcome)(nil),    // 8: meridian.v1.Welcome
-	(*Ack)(nil),        // 9: meridian.v1.Ack
-	(*Feed)(nil),       // 10: meridian.v1.Feed
-	(*Row)(nil),        // 11: meridian.v1.Row
-	(*Credit)(nil),     // 12: meridian.v1.Credit
-	(*Refused)(nil),    // 13: meridian.v1.Refused
+	(*Heads)(nil),      // 8: meridian.v1.Heads
+	(*Welcome)(nil),    // 9: meridian.v1.Welcome
+	(*Ack)(nil),        // 10: meridian.v1.Ack
+	(*Feed)(nil),       // 11: meridian.v1.Feed
+	(*Row)(nil),        // 12: meridian.v1.Row
+	(*Credit)(nil),     // 13: meridian.v1.Credit
+	(*Refused)(nil),    // 14: meridian.v1.Refused
 }
 var file_meridian_v1_link_proto_depIdxs = []int32{
 	3,  // 0: meridian.v1.Up.hello:type_name -> meridian.v1.Hello
 	4,  // 1: meridian.v1.Up.batch:type_name -> meridian.v1.Batch
 	5,  // 2: meridian.v1.Up.wanted:type_name -> meridian.v1.Wanted
 	7,  // 3: meridian.v1.Up.health:type_name -> meridian.v1.Health
-	8,  // 4: meridian.v1.Down.welcome:type_name -> meridian.v1.Welcome
-	9,  // 5: meridian.v1.Down.ack:type_name -> meridian.v1.Ack
-	10, // 6: meridian.v1.Down.feed:type_name -> meridian.v1.Feed
-	12, // 7: meridian.v1.Down.credit:type_name -> meridian.v1.Credit
-	13, // 8: meridian.v1.Down.refused:type_name -> meridian.v1.Refused
-	6,  // 9: meridian.v1.Wanted.items:type_name -> meridian.v1.WantedItem
-	11, // 10: meridian.v1.Feed.rows:type_name -> meridian.v1.Row
-	0,  // 11: meridian.v1.Refused.code:type_name -> meridian.v1.RefusedCode
-	1,  // 12: meridian.v1.Link.Sync:input_type -> meridian.v1.Up
-	2,  // 13: meridian.v1.Link.Sync:output_type -> meridian.v1.Down
-	13, // [13:14] is the sub-list for method output_type
-	12, // [12:13] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	8,  // 4: meridian.v1.Up.heads:type_name -> meridian.v1.Heads
+	9,  // 5: meridian.v1.Down.welcome:type_name -> meridian.v1.Welcome
+	10, // 6: meridian.v1.Down.ack:type_name -> meridian.v1.Ack
+	11, // 7: meridian.v1.Down.feed:type_name -> meridian.v1.Feed
+	13, // 8: meridian.v1.Down.credit:type_name -> meridian.v1.Credit
+	14, // 9: meridian.v1.Down.refused:type_name -> meridian.v1.Refused
+	6,  // 10: meridian.v1.Wanted.items:type_name -> meridian.v1.WantedItem
+	12, // 11: meridian.v1.Feed.rows:type_name -> meridian.v1.Row
+	0,  // 12: meridian.v1.Refused.code:type_name -> meridian.v1.RefusedCode
+	1,  // 13: meridian.v1.Link.Sync:input_type -> meridian.v1.Up
+	2,  // 14: meridian.v1.Link.Sync:output_type -> meridian.v1.Down
+	14, // [14:15] is the sub-list for method output_type
+	13, // [13:14] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_meridian_v1_link_proto_init() }
@@ -1242,6 +1317,7 @@ func file_meridian_v1_link_proto_init() {
 		(*Up_Batch)(nil),
 		(*Up_Wanted)(nil),
 		(*Up_Health)(nil),
+		(*Up_Heads)(nil),
 	}
 	file_meridian_v1_link_proto_msgTypes[1].OneofWrappers = []any{
 		(*Down_Welcome)(nil),
@@ -1256,7 +1332,7 @@ func file_meridian_v1_link_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_meridian_v1_link_proto_rawDesc), len(file_meridian_v1_link_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
