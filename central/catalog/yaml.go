@@ -157,12 +157,12 @@ func (r *reader) offering() tariff.Offering {
 		OfflineAllowance: r.amount("offline_allowance"),
 	}
 	if r.has("usage") {
-		o.Usage = &tariff.Usage{Unit: tariff.Quantity(r.text("usage.unit")), Price: r.amount("usage.price")}
-		o.Usage.Per = r.quantity("usage.per", o.Usage.Unit)
+		unit := tariff.Unit(r.text("usage.unit"))
+		o.Usage = tariff.PerUnit(unit, r.amount("usage.price"), r.quantity("usage.per", unit))
 	}
 	if r.has("recurring") {
-		o.Recurring = &tariff.Recurring{Price: r.amount("recurring.price"),
-			Days: int(r.number("recurring.days", parseCount, "write a whole number of days"))}
+		o.Recurring = tariff.EachDays(r.amount("recurring.price"),
+			int(r.number("recurring.days", parseCount, "write a whole number of days")))
 	}
 	o.Profile = tariff.Profile{
 		UpBps:          r.number("profile.up", parseSpeed, "write a speed such as 10Mbit"),
@@ -172,9 +172,9 @@ func (r *reader) offering() tariff.Offering {
 		InterimSeconds: int(r.number("profile.interim", parseSeconds, "write a time such as 60s")),
 	}
 	if r.has("reservation") {
-		unit := tariff.Quantity("")
+		unit := tariff.Unit("")
 		if o.Usage != nil {
-			unit = o.Usage.Unit
+			unit = o.Usage[0].Unit
 		}
 		o.Reservation = tariff.Reservation{Quota: r.quantity("reservation.quota", unit),
 			TTLSeconds: r.number("reservation.ttl", parseSeconds, "write a time such as 180s")}
@@ -184,7 +184,7 @@ func (r *reader) offering() tariff.Offering {
 	return o
 }
 
-func (r *reader) quantity(path string, unit tariff.Quantity) int64 {
+func (r *reader) quantity(path string, unit tariff.Unit) int64 {
 	if unit == tariff.Seconds {
 		return r.number(path, parseSeconds, "write a time such as 60s")
 	}
@@ -206,29 +206,20 @@ func (r *reader) leftovers() {
 	}
 }
 
+// paths turns the vocabulary's paths into those of a file.
+var paths = strings.NewReplacer("usage[0].rates[0].price.amount", "usage.price", "usage[0].rates[0].price", "usage.price",
+	"usage.price.per", "usage.per", "usage[0]", "usage", "recurring[0].every.count", "recurring.days", "recurring[0]", "recurring")
+
 // validate applies the vocabulary's own rules, with the version still open.
 func (r *reader) validate(o tariff.Offering) {
 	o.Version = 1
-	err := o.Validate()
-	if err == nil {
-		return
-	}
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		r.fault(r.first, o.ID, "", err.Error(), "correct the field")
-		return
-	}
-	for _, e := range joined.Unwrap() {
-		path, message, _ := strings.Cut(e.Error(), ": ")
+	for _, f := range tariff.Faults(o.Validate()) {
+		path := paths.Replace(paths.Replace(f.Path))
 		line := r.first
 		if f, ok := r.fields[path]; ok {
 			line = f.line
 		}
-		value, remedy, found := strings.Cut(message, ": ")
-		if !found {
-			value, remedy = "", message
-		}
-		r.fault(line, path, value, "is not valid", remedy)
+		r.fault(line, path, f.Value, "is not valid", f.Remedy)
 	}
 }
 

@@ -36,10 +36,10 @@ func TestParse(t *testing.T) {
 	}
 	want := []tariff.Offering{
 		{ID: "prepaid", Name: "Prepaid by volume", Currency: "EUR", ValidFrom: 1767225600, Service: "internet",
-			Usage:       &tariff.Usage{Unit: tariff.Bytes, Price: 2_500_000, Per: 1 << 30},
+			Usage:       tariff.PerUnit(tariff.Bytes, 2_500_000, 1<<30),
 			Profile:     tariff.Profile{SessionLimit: 2, InterimSeconds: 60, UpBps: 10e6, DownBps: 1e9, Pool: "main"},
 			Reservation: tariff.Reservation{Quota: 10e6, TTLSeconds: 180}, Overrun: tariff.Absorbed, OfflineAllowance: 1},
-		{ID: "flat", Name: "Flat", Currency: "EUR", Service: "internet", Recurring: &tariff.Recurring{Price: 19_900_000, Days: 30},
+		{ID: "flat", Name: "Flat", Currency: "EUR", Service: "internet", Recurring: tariff.EachDays(19_900_000, 30),
 			Profile: tariff.Profile{SessionLimit: 1, InterimSeconds: 300}, Overrun: tariff.Owed},
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -19,6 +19,7 @@ import (
 	"meridian/edge/fsm"
 	"meridian/internal/feed"
 	"meridian/internal/money"
+	"meridian/internal/mschap"
 	"meridian/internal/tariff"
 	"meridian/radius"
 	"meridian/radius/attr"
@@ -207,8 +208,18 @@ func (r *region) nas(id, address, vendorName, coaAddr string) *feed.NAS {
 
 // subscriber is a subscription with the password "pw-<login>".
 func (r *region) subscriber(login, offering string) *feed.Subscription {
+	return r.subscriberWith(login, "pw-"+login, offering)
+}
+
+func (r *region) subscriberWith(login, password, offering string) *feed.Subscription {
+	r.tb.Helper()
 	id := "sub-" + login
-	return &feed.Subscription{ID: id, Account: "acc-" + login, Login: login, Password: r.seal("pw-"+login, "subscription/"+id), Offering: offering}
+	hash, err := mschap.NTHash(password)
+	if err != nil {
+		r.tb.Fatal(err)
+	}
+	return &feed.Subscription{ID: id, Account: "acc-" + login, Login: login, Offering: offering,
+		Password: r.seal(password, feed.PasswordAAD(id)), NTHash: r.seal(string(hash[:]), feed.NTHashAAD(id))}
 }
 
 // cash is a lease of cash for a login's account.
@@ -217,14 +228,14 @@ func cash(login string, amount int64) *feed.Lease {
 }
 
 // prepaid charges price micro-units for per units of the quantity.
-func prepaid(id string, unit tariff.Quantity, price, per, quota int64) *tariff.Offering {
+func prepaid(id string, unit tariff.Unit, price, per, quota int64) *tariff.Offering {
 	o := &tariff.Offering{
 		ID: id, Version: 1, Name: id, Currency: "EUR", Service: "internet", Overrun: tariff.Owed,
-		Usage:       &tariff.Usage{Unit: unit, Per: per},
+		Usage:       tariff.PerUnit(unit, 0, per),
 		Profile:     tariff.Profile{UpBps: 10_000_000, DownBps: 50_000_000, Pool: "pool-a", SessionLimit: 1, InterimSeconds: 600},
 		Reservation: tariff.Reservation{Quota: quota, TTLSeconds: 3600},
 	}
-	o.Usage.Price = money.Amount(price)
+	o.Usage[0].Rates[0].Price.Amount = money.Amount(price)
 	return o
 }
 
@@ -232,7 +243,7 @@ func prepaid(id string, unit tariff.Quantity, price, per, quota int64) *tariff.O
 func flat(id string, sessions int) *tariff.Offering {
 	return &tariff.Offering{
 		ID: id, Version: 1, Name: id, Currency: "EUR", Service: "internet", Overrun: tariff.Absorbed,
-		Usage:   &tariff.Usage{Unit: tariff.Bytes, Per: 1},
+		Usage:   tariff.PerUnit(tariff.Bytes, 0, 1),
 		Profile: tariff.Profile{UpBps: 20_000_000, DownBps: 100_000_000, SessionLimit: sessions, InterimSeconds: 600},
 	}
 }

@@ -25,64 +25,65 @@ func (h *Handler) access(req *radius.Request, w *radius.Responder) {
 	case kind == attr.CredentialNone:
 		h.reject(req, w, RejectNoCredential)
 		return
-	case kind != attr.CredentialPAP && kind != attr.CredentialCHAP:
+	case kind != attr.CredentialPAP && kind != attr.CredentialCHAP && kind != attr.CredentialMSCHAP2:
 		h.reject(req, w, RejectMethod)
 		return
 	case len(name) == 0:
 		h.reject(req, w, RejectNoUserName)
 		return
 	}
-	user := text(name)
 	stale := h.stale(req.Received)
-	var found fsm.Login
-	h.log.View(func(s *fsm.State) { found = s.FindLogin(user) })
-	if found.Subscription == "" {
+	v := candidate{user: text(name)}
+	h.log.View(func(s *fsm.State) { v.found = s.FindLogin(v.user) })
+	if v.found.Subscription == "" {
 		h.refuse(req, w, RejectUnknown, stale)
 		return
 	}
-	match, fault := h.verify(req, kind, &found)
+	why, err := h.verify(req, kind, &v)
 	switch {
-	case fault == verifySealed:
-		h.dropAuth(w, DropSealed)
-	case fault == verifyMalformed:
-		h.reject(req, w, RejectMalformed)
-	case !match:
-		h.refuse(req, w, RejectPassword, stale)
-	case found.Reason != command.ReasonNone:
-		h.refuse(req, w, rejectOf(found.Reason), stale)
-	case stale && (found.MustReserve || !h.cfg.AcceptWhenStale):
+	case err != nil:
+		h.notOpened(w, err)
+	case why == RejectMalformed:
+		h.reject(req, w, why)
+	case why != verified:
+		h.refuse(req, w, why, stale)
+	case v.found.Reason != command.ReasonNone:
+		h.refuse(req, w, rejectOf(v.found.Reason), stale)
+	case stale && (v.found.MustReserve || !h.cfg.AcceptWhenStale):
 		h.dropAuth(w, DropStale)
-	case found.MustReserve:
-		h.reserve(req, w, user, &found)
+	case v.found.MustReserve:
+		h.reserve(req, w, v)
 	default:
 		if stale {
 			h.counters.acceptsStale.Add(1)
 		}
-		h.accept(req, w, user, &found, command.Result{})
+		h.accept(req, w, &v, command.Result{})
 	}
 }
 
-// verifyFault is why a password could not be compared.
-type verifyFault uint8
+// candidate is a login whose subscription is known.
+type candidate struct {
+	user  string
+	found fsm.Login
+	proof *proof // of MS-CHAPv2
+}
 
-const (
-	verifyNone verifyFault = iota
-	verifySealed
-	verifyMalformed
-)
+// verified is no reason to reject.
+const verified Reject = NumRejects
 
-// verify compares the credential with the subscription's password, in constant
-// time. A subscription without a password matches nothing.
-func (h *Handler) verify(req *radius.Request, kind attr.CredentialKind, found *fsm.Login) (bool, verifyFault) {
-	clear, err := h.passwords.open(found.Subscription, found.Password)
+// verify compares the credential with the subscription's, in constant time: verified
+// or why it is rejected. A subscription without a password matches nothing. An
+// error says that the credential cannot be opened on this node.
+func (h *Handler) verify(req *radius.Request, kind attr.CredentialKind, v *candidate) (Reject, error) {
+	if kind == attr.CredentialMSCHAP2 {
+		return h.verifyMSCHAP2(req, v)
+	}
+	clear, err := h.credentials.passwords.open(v.found.Subscription, v.found.Password)
 	if err != nil {
-		if h.sealed.allow() {
-			h.logger.Error("login not answered", slog.String("error", err.Error()), slog.Uint64("faults", h.counters.passwordFaults.Load()))
-		}
-		return false, verifySealed
+		return 0, err
 	}
 	if len(clear) == 0 {
-		return false, verifyNone
+		return RejectPassword, nil
 	}
 	var match bool
 	if kind == attr.CredentialCHAP {
@@ -90,23 +91,33 @@ func (h *Handler) verify(req *radius.Request, kind attr.CredentialKind, found *f
 	} else {
 		match, err = req.CheckPAP(func(given []byte) bool { return subtle.ConstantTimeCompare(given, clear) == 1 })
 	}
-	if err != nil {
-		return false, verifyMalformed
+	switch {
+	case err != nil:
+		return RejectMalformed, nil
+	case !match:
+		return RejectPassword, nil
 	}
-	return match, verifyNone
+	return verified, nil
+}
+
+// notOpened gives no answer: another node may be able to open the credential.
+func (h *Handler) notOpened(w *radius.Responder, err error) {
+	if h.sealed.allow() {
+		h.logger.Error("login not answered", slog.String("error", err.Error()), slog.Uint64("faults", h.counters.passwordFaults.Load()))
+	}
+	h.dropAuth(w, DropSealed)
 }
 
 // reserve asks the log for a session slot and, for a metered subscription, a hold;
 // the reply waits for it. The key makes a repeated request get the first answer.
-func (h *Handler) reserve(req *radius.Request, w *radius.Responder, user string, found *fsm.Login) {
+func (h *Handler) reserve(req *radius.Request, w *radius.Responder, v candidate) {
 	l := req.Attributes
 	session, station, port := text(l.Bytes(attr.AcctSessionID)), text(l.Bytes(attr.CallingStationID)), portOf(l)
 	c := &command.Reserve{
 		Meta: h.meta(req.Received),
-		NAS:  req.Client.ID, Key: fsm.ReserveKey(req.Client.ID, session, station, port, user),
-		SessionID: session, Login: user, CallingStation: station, NASPort: port,
+		NAS:  req.Client.ID, Key: fsm.ReserveKey(req.Client.ID, session, station, port, v.user),
+		SessionID: session, Login: v.user, CallingStation: station, NASPort: port,
 	}
-	login := *found
 	h.counters.reserves.Add(1)
 	h.counters.reservesWaiting.Add(1)
 	h.log.Propose(c, func(res command.Result, err error) {
@@ -117,7 +128,7 @@ func (h *Handler) reserve(req *radius.Request, w *radius.Responder, user string,
 		}
 		switch res.Code {
 		case command.OK, command.Repeated:
-			h.accept(req, w, user, &login, res)
+			h.accept(req, w, &v, res)
 		case command.Refused:
 			h.reject(req, w, rejectOf(res.Reason))
 		case command.Overloaded:

@@ -21,7 +21,7 @@ import (
 func TestLoginOutcomes(t *testing.T) {
 	t.Parallel() // it waits for answers that do not come
 	fee := flat("monthly", 2)
-	fee.Recurring = &tariff.Recurring{Price: 5 * micros, Days: 30}
+	fee.Recurring = tariff.EachDays(5*micros, 30)
 	future := flat("future", 2)
 	future.ValidFrom = epoch1 + 86400
 	n := newNode(t, vendor.Generic, flat("flat", 2), flat("single", 1), fee, future, prepaid("volume", tariff.Bytes, micros, 1<<20, 1<<30))
@@ -31,7 +31,7 @@ func TestLoginOutcomes(t *testing.T) {
 	n.feed(n.subscriber("poor", "volume"), cash("poor", 0), n.subscriber("rich", "volume"), cash("rich", 5*micros))
 	n.feed(n.subscriber("unpaid", "monthly"), n.subscriber("early", "future"), n.subscriber("busy", "single"))
 	empty := n.subscriber("empty", "flat")
-	empty.Password = n.seal("", "subscription/"+empty.ID)
+	empty.Password = n.seal("", feed.PasswordAAD(empty.ID))
 	moved := n.subscriber("moved", "flat")
 	moved.Password = n.seal("pw-moved", "subscription/another")
 	n.feed(empty, moved)
@@ -116,7 +116,7 @@ func TestBacklogFullRefusesNewSessions(t *testing.T) {
 func TestOddRequests(t *testing.T) {
 	n := newNode(t, vendor.Generic, flat("flat", 2))
 	empty := n.subscriber("empty", "flat")
-	empty.Password = n.seal("", "subscription/"+empty.ID)
+	empty.Password = n.seal("", feed.PasswordAAD(empty.ID))
 	n.feed(n.subscriber("good", "flat"), empty)
 	for _, c := range []struct {
 		name string
@@ -138,9 +138,18 @@ func TestOddRequests(t *testing.T) {
 			b.UserPassword([]byte("pw-good"), []byte(secret), a)
 			b.CHAP(1, []byte("pw-good"), nil, a)
 		}, RejectMethod},
-		{"MS-CHAPv2", func(b *attr.Builder, _ [16]byte) {
+		{"MS-CHAPv1", func(b *attr.Builder, _ [16]byte) {
 			b.String(attr.UserName, "good")
-			b.VSA(attr.VendorMicrosoft, 25, make([]byte, 50))
+			b.VSA(attr.VendorMicrosoft, attr.MSCHAPResponse, make([]byte, 50))
+		}, RejectMethod},
+		{"MS-CHAPv2 without a challenge", func(b *attr.Builder, _ [16]byte) {
+			b.String(attr.UserName, "good")
+			b.VSA(attr.VendorMicrosoft, attr.MSCHAP2Response, make([]byte, 50))
+		}, RejectMalformed},
+		{"MS-CHAPv2 and PAP", func(b *attr.Builder, a [16]byte) {
+			b.String(attr.UserName, "good")
+			b.MSCHAP2Request(attr.MSCHAP2{})
+			b.UserPassword([]byte("pw-good"), []byte(secret), a)
 		}, RejectMethod},
 		{"User-Password of 17 octets", func(b *attr.Builder, _ [16]byte) {
 			b.String(attr.UserName, "good")
@@ -222,7 +231,7 @@ func affordable(money, price, per int64) int64 {
 func TestLimitIsWhatTheMoneyBuys(t *testing.T) {
 	for _, c := range []struct {
 		name, vendor string
-		unit         tariff.Quantity
+		unit         tariff.Unit
 		price, per   int64
 		money        int64
 	}{

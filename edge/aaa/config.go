@@ -23,7 +23,8 @@ type Config struct {
 
 	// RefreshEvery is how often the NAS registry is looked at without being told.
 	RefreshEvery time.Duration
-	// PasswordCacheMax is how many opened passwords are kept, at most.
+	// PasswordCacheMax is how many opened passwords are kept, at most, and how many
+	// opened NT hashes beside them.
 	PasswordCacheMax int
 
 	// MessageAuthenticator and LimitProxyState are the policy for every NAS
@@ -51,7 +52,7 @@ func (c Config) Validate() error {
 	}
 	faults.lasting("StaleAfter", c.StaleAfter, time.Second, 10*time.Minute)
 	faults.lasting("RefreshEvery", c.RefreshEvery, 10*time.Millisecond, 10*time.Minute)
-	faults.between("PasswordCacheMax", c.PasswordCacheMax, 2*passwordShards, 1<<24)
+	faults.between("PasswordCacheMax", c.PasswordCacheMax, 2*cacheShards, 1<<24)
 	faults.lasting("LogEvery", c.LogEvery, 0, time.Hour)
 	if c.MessageAuthenticator > radius.MAOptional {
 		faults.add("MessageAuthenticator is %d: say auto, require or optional", c.MessageAuthenticator)

@@ -17,15 +17,15 @@ import (
 // Handler answers Access- and Accounting-Requests. It is a radius.Handler and a
 // radius.Clients, safe for concurrent use. New → Start → Close.
 type Handler struct {
-	cfg       Config
-	log       Log
-	logger    *slog.Logger
-	registry  *registry
-	passwords *passwords
-	builders  sync.Pool
-	sealed    limiter // warnings about passwords that do not open
-	broken    limiter // warnings about replies that cannot be built
-	counters  counters
+	cfg         Config
+	log         Log
+	logger      *slog.Logger
+	registry    *registry
+	credentials *credentials
+	builders    sync.Pool
+	sealed      limiter // warnings about passwords that do not open
+	broken      limiter // warnings about replies that cannot be built
+	counters    counters
 
 	lifecycle
 }
@@ -41,7 +41,7 @@ func New(cfg Config, log Log, opener Opener, logger *slog.Logger) (*Handler, err
 	}
 	h := &Handler{cfg: cfg, log: log, logger: logger, sealed: limiter{every: cfg.LogEvery}, broken: limiter{every: cfg.LogEvery}}
 	h.registry = &registry{cfg: cfg, log: log, opener: opener, logger: logger, counters: &h.counters}
-	h.passwords = newPasswords(cfg.PasswordCacheMax, opener, &h.counters)
+	h.credentials = newCredentials(cfg.PasswordCacheMax, opener, &h.counters)
 	h.builders.New = func() any { return attr.NewBuilder(make([]byte, 0, 256)) }
 	return h, nil
 }

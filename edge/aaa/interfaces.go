@@ -34,8 +34,8 @@ type Log interface {
 
 // Opener opens what the centre sealed with the region's key. aad is the
 // associated data that the record was sealed with: "nas/<id>" for a NAS's secret,
-// "subscription/<id>" for a password. It is called from several goroutines; the
-// returned clear text is the caller's.
+// feed.PasswordAAD and feed.NTHashAAD for a subscription's credentials. It is
+// called from several goroutines; the returned clear text is the caller's.
 type Opener interface {
 	Open(sealed []byte, aad string) ([]byte, error)
 }

@@ -146,32 +146,32 @@ func TestPasswordsAreBoundedAndFresh(t *testing.T) {
 	r := newRegion(t)
 	o := &countingOpener{Opener: r, opens: map[string]int{}}
 	var c counters
-	p := newPasswords(20*passwordShards, o, &c)
+	p := newCredentials(20*cacheShards, o, &c).passwords
 	sealed := map[string][]byte{}
-	for i := range 100 * passwordShards {
+	for i := range 100 * cacheShards {
 		id := feed.OfferingKey("s", uint32(i))
-		sealed[id] = r.seal("pw-"+id, "subscription/"+id)
+		sealed[id] = r.seal("pw-"+id, feed.PasswordAAD(id))
 		if got, err := p.open(id, sealed[id]); err != nil || string(got) != "pw-"+id {
 			t.Fatalf("%q, %v", got, err)
 		}
-		if n := p.len(); n > 20*passwordShards {
-			t.Fatalf("%d entries of at most %d", n, 20*passwordShards)
+		if n := p.len(); n > 20*cacheShards {
+			t.Fatalf("%d entries of at most %d", n, 20*cacheShards)
 		}
 	}
-	if c.evictions.Load() == 0 || p.len() < 5*passwordShards {
+	if c.evictions.Load() == 0 || p.len() < 5*cacheShards {
 		t.Errorf("%d evictions, %d entries", c.evictions.Load(), p.len())
 	}
 	const id = "changing"
-	old := r.seal("before", "subscription/"+id)
+	old := r.seal("before", feed.PasswordAAD(id))
 	for range 3 {
 		if got, err := p.open(id, old); err != nil || string(got) != "before" {
 			t.Fatalf("%q, %v", got, err)
 		}
 	}
-	if o.opens["subscription/"+id] != 1 {
-		t.Errorf("opened %d times", o.opens["subscription/"+id])
+	if o.opens[feed.PasswordAAD(id)] != 1 {
+		t.Errorf("opened %d times", o.opens[feed.PasswordAAD(id)])
 	}
-	if got, err := p.open(id, r.seal("after", "subscription/"+id)); err != nil || string(got) != "after" {
+	if got, err := p.open(id, r.seal("after", feed.PasswordAAD(id))); err != nil || string(got) != "after" {
 		t.Errorf("changed password: %q, %v", got, err)
 	}
 	if _, err := p.open(id, r.seal("x", "subscription/other")); err == nil || c.passwordFaults.Load() != 1 {
@@ -184,11 +184,11 @@ func TestPasswordsKeepWhatIsUsed(t *testing.T) {
 	r := newRegion(t)
 	o := &countingOpener{Opener: r, opens: map[string]int{}}
 	var c counters
-	p := newPasswords(20*passwordShards, o, &c)
+	p := newCredentials(20*cacheShards, o, &c).passwords
 	used := r.seal("pw", "subscription/used")
 	for i := range 3000 {
 		id := feed.OfferingKey("passing", uint32(i))
-		if _, err := p.open(id, r.seal("pw", "subscription/"+id)); err != nil {
+		if _, err := p.open(id, r.seal("pw", feed.PasswordAAD(id))); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := p.open("used", used); err != nil {

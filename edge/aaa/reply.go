@@ -15,16 +15,19 @@ import (
 
 // accept sends an Access-Accept with the offering's profile and, when the log
 // granted a limit, that limit.
-func (h *Handler) accept(req *radius.Request, w *radius.Responder, user string, found *fsm.Login, granted command.Result) {
-	o := found.Offering
+func (h *Handler) accept(req *radius.Request, w *radius.Responder, v *candidate, granted command.Result) {
+	found, o := &v.found, v.found.Offering
 	p := limitProfile(granted.LimitUnits, granted.Seconds)
 	p.UpBps, p.DownBps, p.Pool = o.Profile.UpBps, o.Profile.DownBps, o.Profile.Pool
-	p.InterimS, p.Class = interimOf(o, user), classOf(found)
+	p.InterimS, p.Class = interimOf(o, v.user), classOf(found)
 	b := h.builder()
 	defer h.builders.Put(b)
 	if err := vendor.Encode(b, req.Client.Vendor, p); err != nil {
 		h.cannotReply(w, fmt.Errorf("accept %s: %w", found.Subscription, err))
 		return
+	}
+	if v.proof != nil {
+		v.proof.append(b, req)
 	}
 	list, err := b.List()
 	if err != nil {
@@ -55,10 +58,14 @@ func classOf(found *fsm.Login) []byte {
 	return []byte(class)
 }
 
-// reject sends an Access-Reject with the reason's words.
+// reject sends an Access-Reject with the reason's words and, after MS-CHAPv2, its
+// number.
 func (h *Handler) reject(req *radius.Request, w *radius.Responder, why Reject) {
 	b := h.builder()
 	defer h.builders.Put(b)
+	if req.Attributes.Credential() == attr.CredentialMSCHAP2 {
+		appendMSCHAPError(b, req, why)
+	}
 	vendor.Message(b, why.Message())
 	h.sendReject(req, w, why, b)
 }

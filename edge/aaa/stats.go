@@ -18,6 +18,7 @@ const (
 	RejectNoUserName                 // no User-Name, or an empty one
 	RejectNoCredential               // neither password nor response
 	RejectMethod                     // a method that is not served, or more than one
+	RejectNoHash                     // MS-CHAPv2, and the subscription has no NT hash
 	RejectMalformed                  // a credential of an impossible length
 	RejectTerminated
 	RejectBarred
@@ -33,7 +34,7 @@ const (
 // String names the reason as a metric's label spells it.
 func (r Reject) String() string {
 	names := [NumRejects]string{
-		"unknown", "password", "no_user_name", "no_credential", "method", "malformed", "terminated", "barred", "unpaid",
+		"unknown", "password", "no_user_name", "no_credential", "method", "no_nt_hash", "malformed", "terminated", "barred", "unpaid",
 		"no_balance", "session_limit", "backlog", "no_offering", "other",
 	}
 	return names[min(int(r), NumRejects-1)]
@@ -43,14 +44,14 @@ func (r Reject) String() string {
 // A wrong login and a wrong password read the same.
 func (r Reject) Message() string {
 	switch r {
-	case RejectUnknown, RejectPassword:
+	case RejectUnknown, RejectPassword, RejectNoHash:
 		return "Login or password is wrong."
 	case RejectNoUserName:
 		return "The request names no user."
 	case RejectNoCredential:
 		return "The request carries no password."
 	case RejectMethod:
-		return "This way of logging in is not supported: use PAP or CHAP."
+		return "This way of logging in is not supported: use PAP, CHAP or MS-CHAPv2."
 	case RejectMalformed:
 		return "The request's password is malformed."
 	case RejectTerminated:
@@ -188,6 +189,7 @@ type Stats struct {
 
 	ReplyFailed uint64 // replies that the server could not send: replaced, closing
 
+	// Of opened credentials, NT hashes as well as passwords.
 	PasswordOpens, PasswordHits, PasswordFaults, PasswordEvictions uint64
 	PasswordsCached                                                int // gauge
 
@@ -261,7 +263,7 @@ func (h *Handler) Stats() Stats {
 		AcctRepeated: c.acctRepeated.Load(), AcctQuarantined: c.acctQuarantined.Load(), AcctClockAhead: c.acctClockAhead.Load(), AcctClockUnset: c.acctClockUnset.Load(),
 		AcctWaiting: c.acctWaiting.Load(), ReplyFailed: c.replyFailed.Load(),
 		PasswordOpens: c.passwordOpens.Load(), PasswordHits: c.passwordHits.Load(), PasswordFaults: c.passwordFaults.Load(),
-		PasswordEvictions: c.evictions.Load(), PasswordsCached: h.passwords.len(),
+		PasswordEvictions: c.evictions.Load(), PasswordsCached: h.credentials.len(),
 		NASFaults: c.nasFaults.Load(), Refreshes: c.refreshes.Load(), Auth: c.auth.snapshot(), Acct: c.acct.snapshot(),
 	}
 	if snap := h.registry.snapshot(); snap != nil {

@@ -37,14 +37,15 @@ func (s *State) use(sess *Session, from int64, d session.Delta) {
 	if sess.Offering != o.ID || sess.Version != o.Version {
 		s.switchVersion(sess, o, d, from, uncut)
 	}
-	if o.Usage == nil {
+	u := o.Metering()
+	if u == nil {
 		return
 	}
 	quantity := d.Seconds
-	if o.Usage.Unit == tariff.Bytes {
+	if u.Unit == tariff.Bytes {
 		quantity = int64(d.In + d.Out)
 	}
-	amount, next, err := rating.Charge(o.Usage, sess.Rating, quantity)
+	amount, next, err := rating.Charge(u, sess.Rating, quantity)
 	if err != nil {
 		// Quantities and prices are bounded where they enter; a product past 64 bits
 		// is a report no NAS can send.

@@ -17,8 +17,9 @@ import (
 	"meridian/internal/verify"
 )
 
-// dumpFormat is the first octet of a dump. Format 1 has no NT hashes.
-const dumpFormat = 2
+// dumpFormat is the first octet of a dump. Format 1 has no NT hashes; up to
+// format 2 offerings are of their canonical form 1.
+const dumpFormat = 3
 
 // Hash is the SHA-256 of the dump: equal on replicas that applied the same log.
 func (s *State) Hash() journal.Hash { return sha256.Sum256(s.Dump()) }

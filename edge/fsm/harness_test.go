@@ -26,7 +26,7 @@ type region struct {
 func perMinute() *tariff.Offering {
 	return &tariff.Offering{
 		ID: "minutes", Version: 1, Name: "By the minute", Currency: "EUR", Service: "internet",
-		Usage:       &tariff.Usage{Unit: tariff.Seconds, Price: money.Micro, Per: 60},
+		Usage:       tariff.PerUnit(tariff.Seconds, money.Micro, 60),
 		Reservation: tariff.Reservation{Quota: 7200, TTLSeconds: 600},
 		Profile:     tariff.Profile{SessionLimit: 1, InterimSeconds: 60}, Overrun: tariff.Owed,
 	}
@@ -35,7 +35,7 @@ func perMinute() *tariff.Offering {
 func perGigabyte() *tariff.Offering {
 	return &tariff.Offering{
 		ID: "volume", Version: 1, Name: "By volume", Currency: "EUR", Service: "internet",
-		Usage:       &tariff.Usage{Unit: tariff.Bytes, Price: 5 * money.Micro, Per: 1_000_000_000},
+		Usage:       tariff.PerUnit(tariff.Bytes, 5*money.Micro, 1_000_000_000),
 		Reservation: tariff.Reservation{Quota: 100_000_000, TTLSeconds: 600},
 		Profile:     tariff.Profile{SessionLimit: 1, InterimSeconds: 60, UpBps: 8_000_000, DownBps: 8_000_000}, Overrun: tariff.Owed,
 	}
@@ -44,7 +44,7 @@ func perGigabyte() *tariff.Offering {
 func flat() *tariff.Offering {
 	return &tariff.Offering{
 		ID: "flat", Version: 1, Name: "Flat", Currency: "EUR", Service: "internet",
-		Recurring: &tariff.Recurring{Price: 10 * money.Micro, Days: 30},
+		Recurring: tariff.EachDays(10*money.Micro, 30),
 		Profile:   tariff.Profile{SessionLimit: 2, InterimSeconds: 60}, Overrun: tariff.Owed,
 	}
 }

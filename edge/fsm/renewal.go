@@ -19,7 +19,8 @@ func (s *State) renew(sub *Subscription) {
 	if o == nil {
 		return
 	}
-	if o.Recurring == nil {
+	fee := o.Renewal()
+	if fee == nil {
 		if sub.PaidUntil > now {
 			s.wakeRenewal(sub, sub.PaidUntil)
 		} else { // periods without a fee are not owed later
@@ -35,12 +36,12 @@ func (s *State) renew(sub *Subscription) {
 	if start == 0 || sub.Lapsed {
 		start = now
 	}
-	if !s.payPeriod(sub, journal.Unit(o.Currency), int64(o.Recurring.Price), start) {
+	if !s.payPeriod(sub, journal.Unit(o.Currency), int64(fee.Price), start) {
 		sub.Lapsed = true
 		s.disconnectAll(sub)
 		return
 	}
-	sub.PaidUntil, sub.Lapsed = start+int64(o.Recurring.Days)*86400, false
+	sub.PaidUntil, sub.Lapsed = start+int64(fee.Every.Count)*86400, false
 	sub.Version++
 	s.wakeRenewal(sub, max(sub.PaidUntil, now+1))
 }

@@ -200,14 +200,14 @@ func (w *twins) offering() error {
 	w.version["versions of "+id]++
 	o.ValidFrom = w.now - 100 + w.rng.Int64N(200)
 	o.Profile.SessionLimit = 1 + w.rng.IntN(2)
-	if o.Recurring != nil {
-		o.Recurring.Days, o.Recurring.Price = 1+w.rng.IntN(5), money.Amount(w.value(5_000_000))
+	if len(o.Recurring) > 0 {
+		o.Recurring[0].Every.Count, o.Recurring[0].Price = 1+w.rng.IntN(5), money.Amount(w.value(5_000_000))
 		if w.rng.IntN(3) == 0 {
-			o.Usage = &tariff.Usage{Unit: tariff.Seconds, Price: 1000, Per: 7}
+			o.Usage = tariff.PerUnit(tariff.Seconds, 1000, 7)
 			o.Reservation = tariff.Reservation{Quota: 500, TTLSeconds: 170}
 		}
 	} else {
-		o.Usage.Price, o.Usage.Per = money.Amount(w.value(3_000_000)), 1+w.rng.Int64N(1000)
+		o.Usage[0].Rates[0].Price.Amount, o.Usage[0].Rates[0].Price.Per = money.Amount(w.value(3_000_000)), 1+w.rng.Int64N(1000)
 		o.Reservation = tariff.Reservation{Quota: max(w.value(100_000), 1), TTLSeconds: 150 + w.rng.Int64N(500)}
 	}
 	return w.row(feed.KindOffering, feed.OfferingKey(o.ID, o.Version), o)

@@ -129,16 +129,17 @@ func OverrunBound(o *tariff.Offering) int64 {
 	if !o.Metered() {
 		return 0
 	}
+	u := o.Metering()
 	interim := int64(o.Profile.InterimSeconds)
 	units := interim + interim/5 + secondsToDisconnect
-	if o.Usage.Unit == tariff.Bytes {
+	if u.Unit == tariff.Bytes {
 		bps := o.Profile.UpBps + o.Profile.DownBps
 		if o.Profile.UpBps == 0 || o.Profile.DownBps == 0 {
 			return -1
 		}
 		units *= bps / 8
 	}
-	amount, _, err := rating.Charge(o.Usage, rating.State{}, units)
+	amount, _, err := rating.Charge(u, rating.State{}, units)
 	if err != nil {
 		return -1
 	}

@@ -190,7 +190,7 @@ func (m *member) found(more ...string) {
 	m.do(&command.OpenEpoch{Epoch: 1})
 	m.do(&command.Tick{Clocks: []int64{time.Now().UnixMicro()}})
 	offering := &tariff.Offering{ID: "o", Version: 1, Name: "o", Currency: "EUR", Service: "internet",
-		Usage: &tariff.Usage{Unit: tariff.Bytes, Price: money.Micro, Per: 1_000_000}, Reservation: tariff.Reservation{Quota: 1000, TTLSeconds: 600},
+		Usage: tariff.PerUnit(tariff.Bytes, money.Micro, 1_000_000), Reservation: tariff.Reservation{Quota: 1000, TTLSeconds: 600},
 		Profile: tariff.Profile{SessionLimit: 1, InterimSeconds: 60}, Overrun: tariff.Owed}
 	rows := []feed.Row{}
 	for i, e := range []struct {

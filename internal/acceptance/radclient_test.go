@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"meridian/internal/mschap"
 )
 
 const secret = "demo-secret"
@@ -71,7 +73,23 @@ func TestRadclientThreeNodes(t *testing.T) {
 	demo.stop(t, 30*time.Second)
 }
 
+// msCHAP2 is what a NAS sends for a peer that answers a challenge with the password, and the proof that the server owes it.
+func msCHAP2(t *testing.T, user, password string) (sent, proof string) {
+	t.Helper()
+	hash, err := mschap.NTHash(password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	challenge, peer := [16]byte{1, 2, 3}, [16]byte{4, 5, 6}
+	a, c := mschap.New(hash), mschap.NewChallenge(peer, challenge, []byte(user))
+	r := a.Expect(c)
+	success := a.Success(c, r)
+	return fmt.Sprintf("MS-CHAP-Challenge = 0x%x, MS-CHAP2-Response = 0x0700%x%016x%x", challenge, peer, 0, r), fmt.Sprintf("MS-CHAP2-Success = 0x07%x", success)
+}
+
 func logins(t *testing.T, auth func(int) string) {
+	sent, proof := msCHAP2(t, "user000006", "pw-user000006")
+	wrong, _ := msCHAP2(t, "user000006", "pw-user000007")
 	for _, c := range []struct {
 		name, addr, secret, credential, user string
 		want                                 string // what must be printed
@@ -79,6 +97,8 @@ func logins(t *testing.T, auth func(int) string) {
 	}{
 		{"pap", auth(1), secret, `User-Password = "pw-user000001"`, "user000001", "Received Access-Accept", true},
 		{"chap", auth(2), secret, `CHAP-Password = "pw-user000002"`, "user000002", "Received Access-Accept", true},
+		{"ms-chapv2", auth(1), secret, sent, "user000006", proof, true},
+		{"wrong ms-chapv2", auth(2), secret, wrong, "user000006", "E=691 R=0 C=", false},
 		{"flat rate", auth(3), secret, `User-Password = "pw-user000003"`, "user000003", "Received Access-Accept", true},
 		{"wrong password", auth(1), secret, `User-Password = "pw-user000002"`, "user000001", "Received Access-Reject", false},
 		{"wrong chap", auth(1), secret, `CHAP-Password = "pw-user000002"`, "user000001", "Received Access-Reject", false},

@@ -10,7 +10,7 @@ import (
 
 func TestDecodeGivesTheEntityBack(t *testing.T) {
 	offering := &tariff.Offering{ID: "flat", Version: 1, Name: "Flat", Currency: "EUR", Service: "internet",
-		Recurring: &tariff.Recurring{Price: 1, Days: 30}, Profile: tariff.Profile{SessionLimit: 1, InterimSeconds: 60}, Overrun: tariff.Owed}
+		Recurring: tariff.EachDays(1, 30), Profile: tariff.Profile{SessionLimit: 1, InterimSeconds: 60}, Overrun: tariff.Owed}
 	for _, c := range []struct {
 		kind   Kind
 		id     string

@@ -37,12 +37,13 @@ func (c Currency) Validate() error {
 // Rounding says which way a division goes when it is not exact.
 type Rounding uint8
 
-// Rounding modes. Floor goes towards minus infinity, HalfEven to the nearest,
-// ties to the even neighbour.
+// Rounding modes. Floor goes towards minus infinity, Ceil towards plus infinity;
+// HalfEven and HalfUp to the nearest, ties to the even neighbour or upwards.
 const (
 	Floor Rounding = iota
 	Ceil
 	HalfEven
+	HalfUp
 )
 
 // Add returns a+b or ErrOverflow.
@@ -81,6 +82,10 @@ func MulDiv(n, m, d int64, mode Rounding) (int64, error) {
 		}
 	case HalfEven:
 		if rem > uint64(d)-rem || (rem == uint64(d)-rem && q&1 == 1) {
+			q++
+		}
+	case HalfUp:
+		if rem >= uint64(d)-rem {
 			q++
 		}
 	}

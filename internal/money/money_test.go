@@ -57,6 +57,7 @@ func TestMulDivAgainstBig(t *testing.T) {
 		twice := new(big.Int).Lsh(rem, 1).Cmp(big.NewInt(d))
 		for mode, up := range map[Rounding]bool{
 			Floor: false, Ceil: rem.Sign() > 0, HalfEven: twice > 0 || (twice == 0 && q.Bit(0) == 1),
+			HalfUp: twice >= 0,
 		} {
 			want := new(big.Int).Set(q)
 			if up {

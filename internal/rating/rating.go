@@ -37,9 +37,9 @@ func Charge(u *tariff.Usage, s State, quantity int64) (money.Amount, State, erro
 	if quantity < 0 || s.Quantity > math.MaxInt64-quantity {
 		return 0, s, fmt.Errorf("quantity %d on top of %d: must be ≥ 0 and fit 64 bits", quantity, s.Quantity)
 	}
-	total, err := money.MulDiv(s.Quantity+quantity, int64(u.Price), u.Per, money.Floor)
+	total, err := money.MulDiv(s.Quantity+quantity, int64(u.Rates[0].Price.Amount), u.Rates[0].Price.Per, money.Floor)
 	if err != nil {
-		return 0, s, fmt.Errorf("price of %d units at %s per %d: %w", s.Quantity+quantity, u.Price, u.Per, err)
+		return 0, s, fmt.Errorf("price of %d units at %s per %d: %w", s.Quantity+quantity, u.Rates[0].Price.Amount, u.Rates[0].Price.Per, err)
 	}
 	next := State{Quantity: s.Quantity + quantity, Charged: money.Amount(total)}
 	return next.Charged - s.Charged, next, nil
@@ -49,7 +49,8 @@ func Charge(u *tariff.Usage, s State, quantity int64) (money.Amount, State, erro
 // not exceed amount; MaxInt64 − s.Quantity when the component is free.
 func Affordable(u *tariff.Usage, s State, amount money.Amount) int64 {
 	ceiling := math.MaxInt64 - s.Quantity
-	if u.Price == 0 {
+	p := u.Rates[0].Price
+	if p.Amount == 0 {
 		return ceiling
 	}
 	if amount < 0 {
@@ -60,7 +61,7 @@ func Affordable(u *tariff.Usage, s State, amount money.Amount) int64 {
 	if err != nil || budget == math.MaxInt64 {
 		return ceiling
 	}
-	q, err := money.MulDiv(int64(budget)+1, u.Per, int64(u.Price), money.Ceil)
+	q, err := money.MulDiv(int64(budget)+1, p.Per, int64(p.Amount), money.Ceil)
 	if err != nil {
 		return ceiling
 	}

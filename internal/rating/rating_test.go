@@ -10,11 +10,11 @@ import (
 )
 
 func TestCharge(t *testing.T) {
-	perGB := &tariff.Usage{Unit: tariff.Bytes, Price: 5 * money.Micro, Per: 1_000_000_000}
-	perMin := &tariff.Usage{Unit: tariff.Seconds, Price: money.Micro, Per: 60}
+	perGB := tariff.PerUnit(tariff.Bytes, 5*money.Micro, 1_000_000_000)
+	perMin := tariff.PerUnit(tariff.Seconds, money.Micro, 60)
 	for _, c := range []struct {
 		name   string
-		u      *tariff.Usage
+		u      []tariff.Usage
 		before State
 		q      int64
 		want   money.Amount
@@ -24,26 +24,23 @@ func TestCharge(t *testing.T) {
 		{"the 200th completes a micro-unit", perGB, State{Quantity: 199}, 1, 1},
 		{"1 GB", perGB, State{}, 1_000_000_000, 5_000_000},
 		{"five minutes", perMin, State{}, 300, 5_000_000},
-		{"180 s at 0.10 a minute is 0.30, not 0.3001", &tariff.Usage{Unit: tariff.Seconds, Price: 100_000, Per: 60}, State{}, 180, 300_000},
+		{"180 s at 0.10 a minute is 0.30, not 0.3001", tariff.PerUnit(tariff.Seconds, 100_000, 60), State{}, 180, 300_000},
 	} {
-		got, _, err := Charge(c.u, c.before, c.q)
+		got, _, err := Charge(&c.u[0], c.before, c.q)
 		if err != nil || got != c.want {
 			t.Errorf("%s: got %s, %v; want %s", c.name, got, err, c.want)
 		}
 	}
-	if _, _, err := Charge(perGB, State{}, -1); err == nil {
+	if _, _, err := Charge(&perGB[0], State{}, -1); err == nil {
 		t.Error("a negative quantity was accepted")
 	}
-	if _, _, err := Charge(&tariff.Usage{Price: 1 << 62, Per: 1}, State{}, 4); err == nil {
+	if _, _, err := Charge(&tariff.PerUnit(tariff.Bytes, 1<<62, 1)[0], State{}, 4); err == nil {
 		t.Error("overflow was accepted")
 	}
 }
 
 func genUsage(t *rapid.T) *tariff.Usage {
-	return &tariff.Usage{
-		Price: money.Amount(rapid.Int64Range(0, 1e9).Draw(t, "price")),
-		Per:   rapid.Int64Range(1, 1e10).Draw(t, "per"),
-	}
+	return &tariff.PerUnit(tariff.Bytes, money.Amount(rapid.Int64Range(0, 1e9).Draw(t, "price")), rapid.Int64Range(1, 1e10).Draw(t, "per"))[0]
 }
 
 // However usage is split into reports, the sum charged is the same.
@@ -78,7 +75,7 @@ func TestAffordableIsExact(t *testing.T) {
 		}
 		budget := money.Amount(rapid.Int64Range(0, 1e12).Draw(t, "budget"))
 		q := Affordable(u, s, budget)
-		if u.Price == 0 {
+		if u.Rates[0].Price.Amount == 0 {
 			return
 		}
 		if cost, _, err := Charge(u, s, q); err == nil && cost > budget {

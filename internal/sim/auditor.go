@@ -210,8 +210,8 @@ func (a *auditor) charge(sum *Summary, offerings []*tariff.Offering) error {
 		}
 	}
 	for k, quantity := range used {
-		u := price[k.version].Usage
-		want := new(big.Int).Mul(big.NewInt(quantity), big.NewInt(int64(u.Price)))
+		u := price[k.version].Usage[0].Rates[0].Price
+		want := new(big.Int).Mul(big.NewInt(quantity), big.NewInt(int64(u.Amount)))
 		want.Quo(want, big.NewInt(u.Per))
 		if want.Int64() != taken[k] {
 			return fmt.Errorf("auditor: session %s by version %d: %d octets are worth %s, %d was taken", k.session, k.version, quantity, want, taken[k])

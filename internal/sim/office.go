@@ -77,7 +77,7 @@ func (o *office) stale(b link.Batch) {
 func volume(version uint32, validFrom int64, price money.Amount) tariff.Offering {
 	return tariff.Offering{
 		ID: "volume", Version: version, Name: "Volume", Currency: "EUR", ValidFrom: validFrom, Service: "internet",
-		Usage:       &tariff.Usage{Unit: tariff.Bytes, Price: price, Per: 1_000_000_000},
+		Usage:       tariff.PerUnit(tariff.Bytes, price, 1_000_000_000),
 		Reservation: tariff.Reservation{Quota: 50_000_000, TTLSeconds: 300},
 		Profile:     tariff.Profile{SessionLimit: 1, InterimSeconds: 60, UpBps: 4_000_000, DownBps: 16_000_000},
 		Overrun:     tariff.Owed, OfflineAllowance: 200_000,
@@ -87,7 +87,7 @@ func volume(version uint32, validFrom int64, price money.Amount) tariff.Offering
 func flatRate() tariff.Offering {
 	return tariff.Offering{
 		ID: "flat", Version: 1, Name: "Flat", Currency: "EUR", ValidFrom: epochStart.Unix() - 1, Service: "internet",
-		Recurring: &tariff.Recurring{Price: 10 * money.Micro, Days: 30},
+		Recurring: tariff.EachDays(10*money.Micro, 30),
 		Profile:   tariff.Profile{SessionLimit: 2, InterimSeconds: 60}, Overrun: tariff.Absorbed,
 	}
 }

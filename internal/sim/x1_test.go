@@ -26,7 +26,7 @@ func TestX1CutOffAndBackEveryViewSays44(t *testing.T) {
 	}
 	minutes := tariff.Offering{
 		ID: "minutes", Name: "Minutes", Currency: "EUR", ValidFrom: epochStart.Unix() - 1, Service: "internet",
-		Usage:       &tariff.Usage{Unit: tariff.Seconds, Price: money.Micro, Per: 60},
+		Usage:       tariff.PerUnit(tariff.Seconds, money.Micro, 60),
 		Reservation: tariff.Reservation{Quota: 1800, TTLSeconds: 3600},
 		Profile:     tariff.Profile{SessionLimit: 1, InterimSeconds: 60}, Overrun: tariff.Owed,
 	}

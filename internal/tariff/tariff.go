@@ -2,35 +2,16 @@
 // it is well formed.
 //
 // It owns the types and their validation. Reading files is central/catalog's
-// work, pricing is rating's.
+// work, pricing is rating's, paying is charging's. The JSON names of the fields
+// are the names of the language, so that a fault's path is a path in the file;
+// in JSON itself every amount is a count of micro-units and every quantity a
+// count of its unit's scale.
 package tariff
 
-import (
-	"crypto/sha256"
-	"errors"
-	"fmt"
-
-	"meridian/internal/canon"
-	"meridian/internal/money"
-)
-
-// Quantity is what a usage component counts.
-type Quantity string
+import "meridian/internal/money"
 
 // MaxPrice bounds a single amount: 2^52 micro-units.
 const MaxPrice money.Amount = 1 << 52
-
-const (
-	mostBytes     = 1 << 50 // of one session, that must be payable
-	mostSeconds   = 1 << 33
-	maxTTLSeconds = 30 * 86400
-)
-
-// Quantities: octets in both directions together, or seconds of session time.
-const (
-	Bytes   Quantity = "bytes"
-	Seconds Quantity = "seconds"
-)
 
 // OverrunPolicy says who bears usage that nothing could pay.
 type OverrunPolicy string
@@ -41,168 +22,108 @@ const (
 	Absorbed OverrunPolicy = "absorbed"
 )
 
-// Usage is a usage component: Price for each Per units, cumulative over the
-// session and rounded down to a micro-unit.
-type Usage struct {
-	Unit  Quantity     `json:"unit"`
-	Price money.Amount `json:"price_micro"`
-	Per   int64        `json:"per"`
+// RoundingMode is how what is to be paid is rounded.
+type RoundingMode string
+
+// Rounding modes of what is to be paid.
+const (
+	HalfEven RoundingMode = "half-even"
+	HalfUp   RoundingMode = "half-up"
+	Up       RoundingMode = "up"
+	Down     RoundingMode = "down"
+)
+
+// Rounding happens once, on what is to be paid: to Places decimal places.
+type Rounding struct {
+	Mode   RoundingMode `json:"mode"`
+	Places int          `json:"places"`
 }
 
-// Recurring is a charge in advance for each period of Days × 24 h, counted from
-// the subscription's activation.
-type Recurring struct {
-	Price money.Amount `json:"price_micro"`
-	Days  int          `json:"days"`
+// Money is the rounding of package money; half-even for the zero value.
+func (r *Rounding) Money() money.Rounding {
+	switch r.Mode {
+	case HalfUp:
+		return money.HalfUp
+	case Up:
+		return money.Ceil
+	case Down:
+		return money.Floor
+	}
+	return money.HalfEven
 }
 
-// Profile is the service that a NAS is told to give.
-type Profile struct {
-	UpBps          int64  `json:"up_bps,omitempty"`
-	DownBps        int64  `json:"down_bps,omitempty"`
-	Pool           string `json:"pool,omitempty"`
-	SessionLimit   int    `json:"session_limit"`
-	InterimSeconds int    `json:"interim_seconds"`
-}
+// DefaultRounding holds for an offering that names none.
+func DefaultRounding() Rounding { return Rounding{HalfEven, 2} }
 
-// Reservation sizes what is held ahead for a metered session: Quota units of the
-// usage component, kept for TTLSeconds after the last report.
-type Reservation struct {
-	Quota      int64 `json:"quota,omitempty"`
-	TTLSeconds int64 `json:"ttl_seconds,omitempty"`
-}
-
-// Offering is one version of what is sold. Versions of one ID differ in
+// Offering is one version of what is sold: a package of services with what they
+// cost, what is included, and how they behave. Versions of one ID differ in
 // ValidFrom (Unix seconds); usage is rated by the latest version valid at its
 // time.
 type Offering struct {
-	ID               string         `json:"id"`
-	Version          uint32         `json:"version"`
-	Name             string         `json:"name"`
-	Currency         money.Currency `json:"currency"`
-	ValidFrom        int64          `json:"valid_from"`
-	Service          string         `json:"service"`
-	Usage            *Usage         `json:"usage,omitempty"`
-	Recurring        *Recurring     `json:"recurring,omitempty"`
-	Profile          Profile        `json:"profile"`
-	Reservation      Reservation    `json:"reservation"`
-	Overrun          OverrunPolicy  `json:"overrun"`
-	OfflineAllowance money.Amount   `json:"offline_allowance_micro,omitempty"`
+	ID         string         `json:"id"`
+	Version    uint32         `json:"version"`
+	Name       string         `json:"name"`
+	Currency   money.Currency `json:"currency"`
+	ValidFrom  int64          `json:"valid_from"`
+	ValidUntil int64          `json:"valid_until,omitempty"` // exclusive, 0 = for ever
+	// Grandfathered versions go on for those who have them when a new one comes.
+	Grandfathered bool `json:"grandfathered,omitempty"`
+
+	Service  string   `json:"service"`            // the main service, e.g. internet
+	Services []string `json:"services,omitempty"` // the others of the package: voice, tv, mobile, sms, …
+
+	Zone     string    `json:"zone,omitempty"`   // IANA zone of its days, windows and months; "" = UTC
+	TZData   string    `json:"tzdata,omitempty"` // version of the zone data it was published by
+	Rounding *Rounding `json:"rounding,omitempty"`
+	Windows  []Window  `json:"windows,omitempty"`
+	Holidays []Date    `json:"holidays,omitempty"`
+
+	OneTime    []OneTime   `json:"one_time,omitempty"`
+	Recurring  []Recurring `json:"recurring,omitempty"`
+	Usage      []Usage     `json:"usage,omitempty"`
+	Allowances []Allowance `json:"allowances,omitempty"`
+
+	Profile    Profile        `json:"profile"`
+	Profiles   []NamedProfile `json:"profiles,omitempty"`
+	Switches   []Switch       `json:"switches,omitempty"`
+	Thresholds []Threshold    `json:"thresholds,omitempty"`
+	Promotions []Promotion    `json:"promotions,omitempty"`
+
+	Eligibility Eligibility `json:"eligibility,omitzero"`
+	Requires    []string    `json:"requires,omitempty"` // offerings that must be held
+	Excludes    []string    `json:"excludes,omitempty"` // offerings that must not be held
+	// PriceOf makes this the price of another offering for one company alone.
+	PriceOf string `json:"price_of,omitempty"`
+	Company string `json:"company,omitempty"` // account
+
+	Reservation      Reservation   `json:"reservation,omitzero"`
+	Overrun          OverrunPolicy `json:"overrun"`
+	OfflineAllowance money.Amount  `json:"offline_allowance,omitempty"`
+}
+
+// Metering is the usage component that meters the sessions of the main service,
+// or nil.
+func (o *Offering) Metering() *Usage {
+	for i := range o.Usage {
+		u := &o.Usage[i]
+		if (u.Service == "" || u.Service == o.Service) && (u.Unit == Bytes || u.Unit == Seconds) {
+			return u
+		}
+	}
+	return nil
 }
 
 // Metered tells whether a session needs a reservation before it may start.
-func (o *Offering) Metered() bool { return o.Usage != nil && o.Usage.Price > 0 }
-
-// Validate reports every fault at once, each with its field and a remedy.
-func (o *Offering) Validate() error {
-	var faults []error
-	need := func(ok bool, field string, value any, remedy string) {
-		if !ok {
-			faults = append(faults, fmt.Errorf("%s: %v: %s", field, value, remedy))
-		}
-	}
-	need(o.ID != "" && len(o.ID) <= 64, "id", o.ID, "give 1 to 64 characters")
-	need(o.Version > 0, "version", o.Version, "number versions from 1")
-	need(o.Name != "", "name", o.Name, "give the name that subscribers see")
-	need(o.Service != "", "service", o.Service, "name the service, e.g. internet")
-	if err := o.Currency.Validate(); err != nil {
-		faults = append(faults, fmt.Errorf("currency: %w", err))
-	}
-	if u := o.Usage; u != nil {
-		need(u.Unit == Bytes || u.Unit == Seconds, "usage.unit", u.Unit, "use bytes or seconds")
-		need(u.Price >= 0, "usage.price", u.Price, "use a price that is not negative")
-		need(u.Per > 0, "usage.per", u.Per, "say how many units the price is for")
-		if u.Price > 0 && u.Per > 0 {
-			most := int64(mostBytes)
-			if u.Unit == Seconds {
-				most = mostSeconds
-			}
-			_, err := money.MulDiv(most, int64(u.Price), u.Per, money.Floor)
-			need(err == nil, "usage.price", u.Price, fmt.Sprintf("the price of %d units does not fit: lower it or raise per", most))
-		}
-	}
-	if o.Metered() {
-		need(o.Reservation.Quota > 0, "reservation.quota", o.Reservation.Quota, "say how many units a session may hold ahead")
-		ttl := o.Reservation.TTLSeconds
-		need(ttl >= 60 && ttl <= maxTTLSeconds, "reservation.ttl", ttl, "use 60 seconds to 30 days")
-		// A NAS is told an interim interval of up to a fifth more.
-		need(ttl*5 > int64(o.Profile.InterimSeconds)*12, "reservation.ttl", ttl, "use more than 2.4 interim intervals, so that one lost report does not end the hold")
-	}
-	if r := o.Recurring; r != nil {
-		need(r.Price >= 0 && r.Price <= MaxPrice, "recurring.price", r.Price, "use a price from 0 to 4 503 599 627")
-		need(r.Days > 0 && r.Days <= 366, "recurring.days", r.Days, "use 1 to 366 days")
-	}
-	need(o.Usage != nil || o.Recurring != nil, "usage, recurring", "both absent", "give the offering at least one price component, at price 0 if it is free")
-	need(o.Profile.SessionLimit > 0, "profile.session_limit", o.Profile.SessionLimit, "allow at least one session")
-	need(o.Profile.InterimSeconds >= 60, "profile.interim", o.Profile.InterimSeconds, "use at least 60 seconds (RFC 2869 section 5.16)")
-	need(o.Profile.UpBps >= 0 && o.Profile.DownBps >= 0, "profile", "negative speed", "use bits per second, 0 for no limit")
-	need(o.Overrun == Owed || o.Overrun == Absorbed, "overrun", o.Overrun, "say owed or absorbed")
-	need(o.OfflineAllowance >= 0 && o.OfflineAllowance <= MaxPrice, "offline_allowance", o.OfflineAllowance, "use an amount from 0 to 4 503 599 627")
-	need(o.Profile.InterimSeconds <= maxTTLSeconds, "profile.interim", o.Profile.InterimSeconds, "use at most 30 days")
-	return errors.Join(faults...)
+func (o *Offering) Metered() bool {
+	u := o.Metering()
+	return u != nil && u.Priced()
 }
 
-// Hash is the SHA-256 of the version's canonical content: what a usage record
-// names to say by which prices it was rated.
-func (o *Offering) Hash() [32]byte {
-	var w canon.Writer
-	o.AppendCanonical(&w)
-	return sha256.Sum256(w.B)
-}
-
-// AppendCanonical writes the offering in canonical form, version 1.
-func (o *Offering) AppendCanonical(w *canon.Writer) {
-	w.Byte(1)
-	w.String(o.ID)
-	w.Uvarint(uint64(o.Version))
-	w.String(o.Name)
-	w.String(string(o.Currency))
-	w.Varint(o.ValidFrom)
-	w.String(o.Service)
-	w.Bool(o.Usage != nil)
-	if u := o.Usage; u != nil {
-		w.String(string(u.Unit))
-		w.Varint(int64(u.Price))
-		w.Varint(u.Per)
+// Renewal is the charge that keeps the subscription going, or nil: the first
+// recurring component.
+func (o *Offering) Renewal() *Recurring {
+	if len(o.Recurring) == 0 {
+		return nil
 	}
-	w.Bool(o.Recurring != nil)
-	if r := o.Recurring; r != nil {
-		w.Varint(int64(r.Price))
-		w.Varint(int64(r.Days))
-	}
-	p := &o.Profile
-	w.Varint(p.UpBps)
-	w.Varint(p.DownBps)
-	w.String(p.Pool)
-	w.Varint(int64(p.SessionLimit))
-	w.Varint(int64(p.InterimSeconds))
-	w.Varint(o.Reservation.Quota)
-	w.Varint(o.Reservation.TTLSeconds)
-	w.String(string(o.Overrun))
-	w.Varint(int64(o.OfflineAllowance))
-}
-
-// ReadOffering reads what AppendCanonical wrote.
-func ReadOffering(r *canon.Reader) *Offering {
-	if v := r.Byte(); v != 1 {
-		r.Fail("offering format %d is not known", v)
-	}
-	o := &Offering{
-		ID: r.String(), Version: uint32(r.Uvarint()), Name: r.String(),
-		Currency: money.Currency(r.String()), ValidFrom: r.Varint(), Service: r.String(),
-	}
-	if r.Bool() {
-		o.Usage = &Usage{Unit: Quantity(r.String()), Price: money.Amount(r.Varint()), Per: r.Varint()}
-	}
-	if r.Bool() {
-		o.Recurring = &Recurring{Price: money.Amount(r.Varint()), Days: int(r.Varint())}
-	}
-	o.Profile = Profile{
-		UpBps: r.Varint(), DownBps: r.Varint(), Pool: r.String(),
-		SessionLimit: int(r.Varint()), InterimSeconds: int(r.Varint()),
-	}
-	o.Reservation = Reservation{Quota: r.Varint(), TTLSeconds: r.Varint()}
-	o.Overrun = OverrunPolicy(r.String())
-	o.OfflineAllowance = money.Amount(r.Varint())
-	return o
+	return &o.Recurring[0]
 }

@@ -27,7 +27,7 @@ type price struct {
 func (a *audit) loadPrices() {
 	a.prices = make(map[offeringKey]*price, len(a.opt.Offerings))
 	for _, o := range a.opt.Offerings {
-		a.prices[offeringKey{o.ID, o.Version}] = &price{usage: o.Usage, hash: o.Hash()}
+		a.prices[offeringKey{o.ID, o.Version}] = &price{usage: o.Metering(), hash: o.Hash()}
 	}
 }
 
@@ -37,8 +37,8 @@ type pricer struct{ n, m big.Int }
 // cost is floor(quantity · price / per).
 func (p *pricer) cost(u *tariff.Usage, quantity int64) *big.Int {
 	p.n.SetInt64(quantity)
-	p.n.Mul(&p.n, p.m.SetInt64(int64(u.Price)))
-	return p.n.Div(&p.n, p.m.SetInt64(u.Per))
+	p.n.Mul(&p.n, p.m.SetInt64(int64(u.Rates[0].Price.Amount)))
+	return p.n.Div(&p.n, p.m.SetInt64(u.Rates[0].Price.Per))
 }
 
 // moneyOf narrows a sum that a check has compared, or is about to, in full width.

@@ -117,7 +117,7 @@ func (w *world) LedgerBalances(context.Context) (map[verify.BalanceKey]int64, er
 func prepaidOffering() *tariff.Offering {
 	return &tariff.Offering{
 		ID: "prepaid", Version: 1, Name: "Prepaid", Currency: "EUR", ValidFrom: 1, Service: "internet",
-		Usage: &tariff.Usage{Unit: tariff.Bytes, Price: 3, Per: 10}, Overrun: tariff.Owed,
+		Usage: tariff.PerUnit(tariff.Bytes, 3, 10), Overrun: tariff.Owed,
 		Profile: tariff.Profile{SessionLimit: 1, InterimSeconds: 60}, Reservation: tariff.Reservation{Quota: 100, TTLSeconds: 60},
 	}
 }

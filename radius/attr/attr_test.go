@@ -159,7 +159,24 @@ func TestCredentialKinds(t *testing.T) {
 		{"pap", func(b *attr.Builder) { b.Bytes(attr.UserPassword, make([]byte, 16)) }, attr.CredentialPAP},
 		{"chap", func(b *attr.Builder) { b.Bytes(attr.CHAPPassword, make([]byte, 17)) }, attr.CredentialCHAP},
 		{"eap in two pieces", func(b *attr.Builder) { b.String(attr.EAPMessage, "a"); b.String(attr.EAPMessage, "b") }, attr.CredentialEAP},
-		{"mschap2", func(b *attr.Builder) { b.VSA(attr.VendorMicrosoft, 25, make([]byte, 50)) }, attr.CredentialMSCHAP},
+		{"mschap2", func(b *attr.Builder) { b.MSCHAP2Request(attr.MSCHAP2{}) }, attr.CredentialMSCHAP2},
+		{"mschap", func(b *attr.Builder) { b.VSA(attr.VendorMicrosoft, 1, make([]byte, 50)) }, attr.CredentialMSCHAP},
+		{"change of password", func(b *attr.Builder) { b.VSA(attr.VendorMicrosoft, 27, make([]byte, 68)) }, attr.CredentialMSCHAP},
+		{"both versions", func(b *attr.Builder) {
+			b.VSA(attr.VendorMicrosoft, 1, make([]byte, 50))
+			b.MSCHAP2Request(attr.MSCHAP2{})
+		}, attr.CredentialConflict},
+		{"another vendor's number 25", func(b *attr.Builder) { b.VSA(9, 25, make([]byte, 50)) }, attr.CredentialNone},
+		{"arap", func(b *attr.Builder) { b.Bytes(attr.ARAPPassword, make([]byte, 16)) }, attr.CredentialARAP},
+		{"pap twice", func(b *attr.Builder) {
+			b.Bytes(attr.UserPassword, make([]byte, 16))
+			b.Bytes(attr.UserPassword, make([]byte, 16))
+		}, attr.CredentialConflict},
+		{"pap and mschap2 and chap", func(b *attr.Builder) {
+			b.Bytes(attr.UserPassword, make([]byte, 16))
+			b.MSCHAP2Request(attr.MSCHAP2{})
+			b.Bytes(attr.CHAPPassword, make([]byte, 17))
+		}, attr.CredentialConflict},
 		{"pap and chap", func(b *attr.Builder) {
 			b.Bytes(attr.UserPassword, make([]byte, 16))
 			b.Bytes(attr.CHAPPassword, make([]byte, 17))

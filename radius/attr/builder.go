@@ -181,7 +181,7 @@ func (b *Builder) UserPassword(password, secret []byte, authenticator [16]byte) 
 	n := max(16, (len(password)+15)/16*16)
 	if v := b.grow(UserPassword, n); v != nil {
 		copy(v, password)
-		hide(v, secret, authenticator)
+		hide(v, secret, authenticator[:])
 	}
 }
 

@@ -12,61 +12,52 @@ const maxPassword = 128
 // CredentialKind says how an Access-Request proves its user.
 type CredentialKind uint8
 
-// Kinds of credential. CredentialConflict: more than one of them in one request, which RFC 2865 §4.1 forbids.
+// Kinds of credential. CredentialConflict: more than one of them in one request, which RFC 2865 §4.1 forbids, or one of them twice.
 const (
 	CredentialNone CredentialKind = iota // MAC or port based: nothing but names
 	CredentialPAP
 	CredentialCHAP
-	CredentialMSCHAP
+	CredentialMSCHAP // MS-CHAPv1, or a change of password
+	CredentialMSCHAP2
+	CredentialARAP
 	CredentialEAP
 	CredentialConflict
 )
 
 // String names the kind.
 func (k CredentialKind) String() string {
-	switch k {
-	case CredentialPAP:
-		return "pap"
-	case CredentialCHAP:
-		return "chap"
-	case CredentialMSCHAP:
-		return "mschap"
-	case CredentialEAP:
-		return "eap"
-	case CredentialConflict:
-		return "conflict"
-	}
-	return "none"
+	names := [...]string{"none", "pap", "chap", "mschap", "mschap2", "arap", "eap", "conflict"}
+	return names[min(int(k), len(names)-1)]
 }
-
-// Numbers of MS-CHAP-Response and MS-CHAP2-Response (RFC 2548 §2.1.3, §2.3.2).
-const (
-	msCHAPResponse  = 1
-	msCHAP2Response = 25
-)
 
 // Credential says which kind of credential the list carries.
 func (l List) Credential() CredentialKind {
 	kind := CredentialNone
 	set := func(k CredentialKind) {
-		if kind != CredentialNone && kind != k {
+		if kind != CredentialNone && (kind != k || k != CredentialEAP) { // EAP-Message comes in parts
 			k = CredentialConflict
 		}
 		kind = k
 	}
-	for t := range l.All() {
+	for t, v := range l.All() {
 		switch t {
 		case UserPassword:
 			set(CredentialPAP)
 		case CHAPPassword:
 			set(CredentialCHAP)
+		case ARAPPassword:
+			set(CredentialARAP)
 		case EAPMessage:
 			set(CredentialEAP)
-		}
-	}
-	for t := range l.VSAs(VendorMicrosoft) {
-		if t == msCHAPResponse || t == msCHAP2Response {
-			set(CredentialMSCHAP)
+		case VendorSpecific:
+			for t := range vsas(v, VendorMicrosoft) {
+				switch t {
+				case MSCHAPResponse, msCHAPPasswordChange:
+					set(CredentialMSCHAP)
+				case MSCHAP2Response:
+					set(CredentialMSCHAP2)
+				}
+			}
 		}
 	}
 	return kind
@@ -84,7 +75,7 @@ func (l List) AppendUserPassword(dst, secret []byte, authenticator [16]byte) ([]
 	}
 	at := len(dst)
 	dst = append(dst, v...)
-	reveal(dst[at:], v, secret, authenticator)
+	reveal(dst[at:], v, secret, authenticator[:])
 	end := len(dst)
 	for end > at && dst[end-1] == 0 {
 		end--
@@ -117,32 +108,4 @@ func chapResponse(identifier uint8, password, challenge []byte) [16]byte {
 	in = append(in, password...)
 	in = append(in, challenge...)
 	return md5.Sum(in)
-}
-
-// block is the keystream of one block: MD5(secret, previous cipher block).
-func block(secret, previous []byte) [16]byte {
-	var space [128 + 16]byte
-	in := append(space[:0], secret...)
-	in = append(in, previous...)
-	return md5.Sum(in)
-}
-
-// hide encrypts the padded password in place.
-func hide(p, secret []byte, authenticator [16]byte) {
-	previous := authenticator[:]
-	for i := 0; i < len(p); i += 16 {
-		key := block(secret, previous)
-		subtle.XORBytes(p[i:i+16], p[i:i+16], key[:])
-		previous = p[i : i+16]
-	}
-}
-
-// reveal decrypts cipher into dst of the same length.
-func reveal(dst, cipher, secret []byte, authenticator [16]byte) {
-	previous := authenticator[:]
-	for i := 0; i < len(cipher); i += 16 {
-		key := block(secret, previous)
-		subtle.XORBytes(dst[i:i+16], cipher[i:i+16], key[:])
-		previous = cipher[i : i+16]
-	}
 }

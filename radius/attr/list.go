@@ -150,13 +150,24 @@ func (l List) Prefix(t Type) (prefix netip.Prefix, ok bool) {
 func (l List) VSAs(vendor uint32) iter.Seq2[uint8, []byte] {
 	return func(yield func(uint8, []byte) bool) {
 		for v := range l.Values(VendorSpecific) {
-			if len(v) < 4 || binary.BigEndian.Uint32(v) != vendor {
-				continue
-			}
-			for t, value := range List(v[4:]).All() {
-				if !yield(uint8(t), value) {
+			for t, value := range vsas(v, vendor) {
+				if !yield(t, value) {
 					return
 				}
+			}
+		}
+	}
+}
+
+// vsas yields what one Vendor-Specific attribute holds of the vendor.
+func vsas(v []byte, vendor uint32) iter.Seq2[uint8, []byte] {
+	return func(yield func(uint8, []byte) bool) {
+		if len(v) < 4 || binary.BigEndian.Uint32(v) != vendor {
+			return
+		}
+		for t, value := range List(v[4:]).All() {
+			if !yield(uint8(t), value) {
+				return
 			}
 		}
 	}

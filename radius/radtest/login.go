@@ -19,12 +19,19 @@ type Method uint8
 const (
 	PAP Method = iota
 	CHAP
+	MSCHAP2
 )
+
+// NumMethods is how many methods there are.
+const NumMethods = 3
 
 // String names the method.
 func (m Method) String() string {
-	if m == CHAP {
+	switch m {
+	case CHAP:
 		return "chap"
+	case MSCHAP2:
+		return "mschap2"
 	}
 	return "pap"
 }
@@ -56,14 +63,22 @@ type Session struct {
 // Disconnected reports whether the server has asked to end the session.
 func (s *Session) Disconnected() bool { return s.disconnected.Load() }
 
-// Login asks for access. The error is a *RejectError when the server said no, or wraps ErrTimeout, the context's error or ErrTooManySessions.
+// Login asks for access. The error is a *RejectError when the server said no, or wraps ErrTimeout, the context's error, ErrTooManySessions or,
+// after MS-CHAPv2, ErrMSCHAP.
 func (n *NAS) Login(ctx context.Context, l Login) (*Session, error) {
 	if l.SessionID == "" {
 		l.SessionID = fmt.Sprintf("%s-%08x", n.cfg.Identifier, n.serial.Add(1))
 	}
+	var proof *peer
+	if l.Method == MSCHAP2 {
+		var err error
+		if proof, err = newPeer(l.User, l.Password); err != nil {
+			return nil, fmt.Errorf("log %s in: %w", l.User, err)
+		}
+	}
 	r, server, err := n.ask(ctx, n.cfg.Auth, &n.authServer, func(int) Exchange {
 		return Exchange{Code: radius.CodeAccessRequest, Secret: n.cfg.Secret, MA: n.cfg.MA,
-			Fill: func(b *attr.Builder, authenticator [16]byte) { n.fillLogin(b, l, authenticator) }}
+			Fill: func(b *attr.Builder, authenticator [16]byte) { n.fillLogin(b, l, proof, authenticator) }}
 	})
 	if err != nil {
 		if errors.Is(err, ErrTimeout) {
@@ -72,12 +87,12 @@ func (n *NAS) Login(ctx context.Context, l Login) (*Session, error) {
 		return nil, fmt.Errorf("log %s in: %w", l.User, err)
 	}
 	if r.Code != radius.CodeAccessAccept {
-		n.rejects.Add(1)
-		p, err := vendor.Decode(n.cfg.Vendor, r.Attributes)
-		if err != nil {
-			return nil, err
+		return nil, n.rejected(r, proof)
+	}
+	if proof != nil {
+		if err := proof.accepted(r.Attributes, n.cfg.Secret); err != nil {
+			return nil, fmt.Errorf("log %s in: %w", l.User, err)
 		}
-		return nil, &RejectError{Message: p.ReplyMessage}
 	}
 	n.accepts.Add(1)
 	s := &Session{ID: l.SessionID, User: l.User, CallingStation: l.CallingStation, Port: l.Port, Server: server, nas: n}
@@ -90,11 +105,28 @@ func (n *NAS) Login(ctx context.Context, l Login) (*Session, error) {
 	return s, n.add(s)
 }
 
-func (n *NAS) fillLogin(b *attr.Builder, l Login, authenticator [16]byte) {
+// rejected makes the error of a refusal.
+func (n *NAS) rejected(r Reply, proof *peer) error {
+	n.rejects.Add(1)
+	p, err := vendor.Decode(n.cfg.Vendor, r.Attributes)
+	if err != nil {
+		return err
+	}
+	refusal := &RejectError{Message: p.ReplyMessage}
+	if proof != nil {
+		refusal.MSCHAP = proof.refused(r.Attributes)
+	}
+	return refusal
+}
+
+func (n *NAS) fillLogin(b *attr.Builder, l Login, proof *peer, authenticator [16]byte) {
 	b.String(attr.UserName, l.User)
-	if l.Method == CHAP {
+	switch l.Method {
+	case MSCHAP2:
+		proof.fill(b, authenticator)
+	case CHAP:
 		b.CHAP(authenticator[0], []byte(l.Password), authenticator[:], authenticator)
-	} else {
+	default:
 		b.UserPassword([]byte(l.Password), n.cfg.Secret, authenticator)
 	}
 	n.identify(b)

@@ -110,8 +110,8 @@ var (
 	ErrDuplicateID     = errors.New("session identifier is in use")
 )
 
-// RejectError is a login that the server refused.
-type RejectError struct{ Message string }
+// RejectError is a login that the server refused. MSCHAP is the text of MS-CHAP-Error without its identifier, "" when there was none.
+type RejectError struct{ Message, MSCHAP string }
 
 // Error gives the Reply-Message.
 func (e *RejectError) Error() string { return "login rejected: " + e.Message }

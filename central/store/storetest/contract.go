@@ -109,7 +109,7 @@ func testTransactions(t *testing.T, open Opener) {
 func testCatalog(t *testing.T, open Opener) {
 	w := NewWorld(t, open)
 	next := Offering("prepaid")
-	next.Usage.Price = 2 * money.Micro
+	next.Usage[0].Rates[0].Price.Amount = 2 * money.Micro
 	got, err := w.Catalog.Publish(w.Ctx, []tariff.Offering{next, Offering("other")})
 	w.must(err)
 	if got[0].Version != 2 || got[1].Version != 1 || got[0].ValidFrom == 0 {

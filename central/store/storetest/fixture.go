@@ -100,7 +100,7 @@ func (w *World) Region(name string) {
 // Offering is prepaid by volume: 1.00 EUR for each GB.
 func Offering(id string) tariff.Offering {
 	return tariff.Offering{ID: id, Name: "Prepaid", Currency: "EUR", Service: "internet",
-		Usage:       &tariff.Usage{Unit: tariff.Bytes, Price: money.Micro, Per: 1e9},
+		Usage:       tariff.PerUnit(tariff.Bytes, money.Micro, 1e9),
 		Profile:     tariff.Profile{SessionLimit: 1, InterimSeconds: 60},
 		Reservation: tariff.Reservation{Quota: 1e7, TTLSeconds: 180}, Overrun: tariff.Owed, OfflineAllowance: 500_000}
 }

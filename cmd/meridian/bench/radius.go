@@ -44,7 +44,7 @@ func radiusBench(ctx context.Context, p *plant.Plant, cfg Config) ([]Result, err
 	for _, l := range []struct {
 		name   string
 		method radtest.Method
-	}{{"radius/pap_cpu_us", radtest.PAP}, {"radius/chap_cpu_us", radtest.CHAP}} {
+	}{{"radius/pap_cpu_us", radtest.PAP}, {"radius/chap_cpu_us", radtest.CHAP}, {"radius/mschapv2_cpu_us", radtest.MSCHAP2}} {
 		cpu, _, err := r.repeat(ctx, loginWorkers, r.login(l.method))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", l.name, err)

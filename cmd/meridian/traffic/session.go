@@ -141,9 +141,7 @@ func (v *visit) login(ctx context.Context, who int) bool {
 	l := radtest.Login{
 		User: v.sub.Login, Password: v.sub.Password, CallingStation: fmt.Sprintf("02-00-00-%02x-%02x-%02x", who>>16&255, who>>8&255, who&255),
 		Port: uint32(who), SessionID: fmt.Sprintf("%s-%s-%06x", v.box.id, v.cfg.Run, v.serial.Add(1)),
-	}
-	if v.rng.IntN(2) == 1 {
-		l.Method = radtest.CHAP
+		Method: radtest.Method(v.rng.IntN(radtest.NumMethods)),
 	}
 	v.box.limits.Store(l.SessionID, v.limit)
 	s, err := v.box.Login(ctx, l)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"meridian/cmd/meridian/witness"
+	"meridian/internal/mschap"
 	"meridian/internal/verify"
 	"meridian/radius"
 	"meridian/radius/attr"
@@ -59,12 +60,29 @@ func (s *server) ServeRADIUS(req *radius.Request, w *radius.Responder) {
 		w.Drop(radius.DropBadReply)
 		return
 	}
+	if req.Attributes.Credential() == attr.CredentialMSCHAP2 {
+		prove(&b, req)
+	}
 	l, err := b.List()
 	if err != nil {
 		w.Drop(radius.DropBadReply)
 		return
 	}
 	w.Reply(radius.CodeAccessAccept, l)
+}
+
+// prove answers an MS-CHAPv2 login of the password "pw".
+func prove(b *attr.Builder, req *radius.Request) {
+	m, err := req.Attributes.MSCHAP2()
+	hash, hashErr := mschap.NTHash("pw")
+	if err != nil || hashErr != nil {
+		return // the NAS will say that there is no proof
+	}
+	a, c := mschap.New(hash), mschap.NewChallenge(m.PeerChallenge, m.Challenge, req.Attributes.Bytes(attr.UserName))
+	success := a.Success(c, m.Response)
+	b.MSCHAP2Success(m.Identifier, success[:])
+	send, receive := a.Keys(m.Response)
+	b.MPPEKeys(send, receive, 0, req.Secret(), req.Authenticator)
 }
 
 func serve(t *testing.T, s *server) *radius.Server {
