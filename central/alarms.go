@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"meridian/central/store"
 	"meridian/ops/alarm"
 )
 
@@ -34,6 +35,8 @@ func (s *Server) watched() []watched {
 	return []watched{
 		{alarm.Definition{Name: "database_unreachable", Severity: alarm.Critical,
 			Means: "The database does not answer: the API refuses, and no entry is settled. Regions go on by themselves."}, s.db.Ping},
+		{alarm.Definition{Name: "database_refuses_writes", Severity: alarm.Critical,
+			Means: "The database answers, but takes no writes: it is read-only or full. The API refuses, and no entry is settled. Regions go on by themselves."}, s.refusesWrites},
 		{alarm.Definition{Name: "feed_stalled", Severity: alarm.Critical, Hold: 10 * time.Second,
 			Means: "Changes are not numbered: they do not reach the regions."}, s.feedStalled},
 		{alarm.Definition{Name: "link_refusing", Severity: alarm.Critical, Hold: eventHold,
@@ -81,6 +84,14 @@ func (s *Server) watch(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// refusesWrites is about a database that answers.
+func (s *Server) refusesWrites(ctx context.Context) error {
+	if err := s.db.Ready(ctx); store.CauseOf(err) != store.Down {
+		return err
+	}
+	return nil
 }
 
 func (s *Server) feedStalled(context.Context) error {

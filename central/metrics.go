@@ -30,6 +30,7 @@ func described() []metrics.Metric {
 		{Name: "transaction_retries_total", Help: "Attempts after the first, for serialization failures."},
 		{Name: "transactions_given_up_total", Help: "Transactions that met too many serialization failures."},
 		{Name: "transactions_unknown_total", Help: "Commits of which nobody knows whether they took effect."},
+		{Name: "transactions_refused_total", Help: "Transactions that the database did not do, by cause.", Labels: []string{"cause"}},
 		{Name: "feed_steps_total", Help: "Rounds of the sequencer."},
 		{Name: "feed_rows_total", Help: "Feed rows numbered by this server."},
 		{Name: "feed_failures_total", Help: "Rounds of the sequencer that failed."},
@@ -94,6 +95,9 @@ func (s *Server) samples() []metrics.Sample {
 	count("transaction_retries_total", &tx.Retries)
 	count("transactions_given_up_total", &tx.GivenUp)
 	count("transactions_unknown_total", &tx.Unknown)
+	for cause, n := range tx.Refused() {
+		add("transactions_refused_total", float64(n), string(cause))
+	}
 	seq := s.services.Sequencer.Stats()
 	count("feed_steps_total", &seq.Steps)
 	count("feed_rows_total", &seq.Rows)
@@ -152,9 +156,14 @@ type statusWriter struct {
 	status int
 }
 
-// WriteHeader implements http.ResponseWriter.
+// WriteHeader implements http.ResponseWriter. The answer of http.TimeoutHandler
+// says neither what it is nor when to come again.
 func (w *statusWriter) WriteHeader(status int) {
 	w.status = status
+	if h := w.Header(); status == http.StatusServiceUnavailable && h.Get("Retry-After") == "" {
+		h.Set("Retry-After", "2")
+		h.Set("Content-Type", "application/json")
+	}
 	w.ResponseWriter.WriteHeader(status)
 }
 

@@ -188,7 +188,7 @@ func (s *Server) serveHTTP(ctx context.Context) error {
 	sv := s.services
 	s.api = api.New(api.Deps{Runner: s.db, Access: sv.Access, Accounts: sv.Accounts, Catalog: sv.Catalog, Orders: sv.Orders, Payments: sv.Payments,
 		Registry: sv.Registry, Regions: sv.Regions, Statement: sv.Statement, AccountRows: s.db.Accounts, BucketRows: s.db.Buckets,
-		OrderRows: s.db.Orders, LedgerRows: s.db.Ledger, FeedRows: s.db.Feed, Ready: s.db.Ping, Log: s.log})
+		OrderRows: s.db.Orders, LedgerRows: s.db.Ledger, FeedRows: s.db.Feed, Ready: s.db.Ready, Log: s.log})
 	handler, err := s.handler()
 	if err != nil {
 		return err

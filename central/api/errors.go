@@ -35,9 +35,39 @@ func faultsOf(err error) []*fault.Error {
 	case errors.As(err, &unknown):
 		return []*fault.Error{fault.New(fault.Unavailable, "", "", "it is not known whether the request took effect", "repeat it with the same Idempotency-Key: it takes effect once")}
 	case errors.Is(err, store.ErrUnavailable):
-		return []*fault.Error{fault.New(fault.Unavailable, "", "", "the database is not available", "repeat the request with the same Idempotency-Key")}
+		return []*fault.Error{databaseFault(store.CauseOf(err))}
 	}
 	return []*fault.Error{fault.New(fault.Internal, "", "", "the request failed", "repeat it with the same Idempotency-Key; if it fails again, report it")}
+}
+
+// databaseFault tells a client what is the matter with the database: it is the
+// operator's to mend, the request may be repeated.
+func databaseFault(cause store.Cause) *fault.Error {
+	message, remedy := "the database is not available", ""
+	switch cause {
+	case store.ReadOnly:
+		message, remedy = "the database takes no writes", "; the operator has to end its read-only mode"
+	case store.Full:
+		message, remedy = "the database is full", "; the operator has to free or add disk space"
+	case store.Overloaded:
+		message = "the database has too much to do"
+	case store.Contended:
+		message = "too many others change the same data"
+	}
+	return fault.New(fault.Unavailable, "database", string(cause), message, "repeat the request with the same Idempotency-Key after Retry-After seconds"+remedy)
+}
+
+// retryAfter is the hint of a 503, in seconds: longer for what a person has to mend.
+func retryAfter(err error) string {
+	switch store.CauseOf(err) {
+	case store.Full:
+		return "30"
+	case store.ReadOnly:
+		return "10"
+	case store.Down:
+		return "2"
+	}
+	return "1"
 }
 
 func statusOf(c fault.Code) int {
@@ -83,7 +113,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	case http.StatusServiceUnavailable:
-		w.Header().Set("Retry-After", "1")
+		w.Header().Set("Retry-After", retryAfter(err))
 	}
 	reply(w, status, body)
 }

@@ -40,20 +40,27 @@ func migrated(t testing.TB, cfg cockroach.Config) *cockroach.DB {
 }
 
 func opener(cfg cockroach.Config) storetest.Opener {
-	return func(t *testing.T) (central.Backend, func() verify.CentreReader) {
-		db := migrated(t, cfg)
-		return db, func() verify.CentreReader {
-			r, err := db.Reader(context.Background())
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() {
-				if err := r.Close(context.Background()); err != nil {
-					t.Error(err)
-				}
-			})
-			return r
+	return func(t *testing.T) (central.Backend, func() verify.CentreReader) { return opened(t, testdb.New(t), cfg) }
+}
+
+// opened migrates a database and gives the backend on it, and its reader.
+func opened(t *testing.T, url string, cfg cockroach.Config) (central.Backend, func() verify.CentreReader) {
+	t.Helper()
+	db := open(t, url, cfg)
+	if err := db.Migrate(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	return db, func() verify.CentreReader {
+		r, err := db.Reader(context.Background())
+		if err != nil {
+			t.Fatal(err)
 		}
+		t.Cleanup(func() {
+			if err := r.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+		return r
 	}
 }
 

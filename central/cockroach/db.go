@@ -2,6 +2,7 @@ package cockroach
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync/atomic"
@@ -28,6 +29,17 @@ type Stats struct {
 	Retries      atomic.Uint64 // attempts after the first
 	GivenUp      atomic.Uint64 // transactions that met too many serialization failures
 	Unknown      atomic.Uint64 // commits whose outcome is unknown
+
+	refused [5]atomic.Uint64 // in the order of store.Causes
+}
+
+// Refused is how many transactions the database did not do, by cause.
+func (s *Stats) Refused() map[store.Cause]uint64 {
+	out := make(map[store.Cause]uint64, len(s.refused))
+	for i, c := range store.Causes() {
+		out[c] = s.refused[i].Load()
+	}
+	return out
 }
 
 // DB is a pool of connections to one database. It is safe for concurrent use.
@@ -35,7 +47,19 @@ type DB struct {
 	cfg   Config
 	pool  *pgxpool.Pool
 	stats Stats
+
+	trouble atomic.Pointer[trouble] // of the newest write, nil when it succeeded
 }
+
+// trouble is why a write was refused, and when.
+type trouble struct {
+	err error
+	at  time.Time
+}
+
+// troubleHold is how long a refused write makes the database not ready, when no
+// other write is tried meanwhile.
+const troubleHold = 10 * time.Second
 
 // Open connects to the database that url names. It does not migrate it.
 func Open(ctx context.Context, url string, cfg Config) (*DB, error) {
@@ -66,12 +90,12 @@ func Open(ctx context.Context, url string, cfg Config) (*DB, error) {
 	pc.AfterConnect = planByIndex
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
-		return nil, fmt.Errorf("open the database: %w: %w", store.ErrUnavailable, err)
+		return nil, fmt.Errorf("open the database: %w", connected(err))
 	}
 	db := &DB{cfg: cfg, pool: pool}
 	if err := pool.Ping(ctx); err != nil {
 		pool.Close()
-		return nil, fmt.Errorf("connect to the database: %w: %w", store.ErrUnavailable, err)
+		return nil, fmt.Errorf("connect to the database: %w", connected(err))
 	}
 	return db, nil
 }
@@ -90,10 +114,44 @@ func planByIndex(ctx context.Context, c *pgx.Conn) error {
 // Close closes the pool when its connections are free.
 func (db *DB) Close() { db.pool.Close() }
 
+// note keeps the outcome of a transaction.
+func (db *DB) note(write bool, err error) {
+	cause := store.CauseOf(err)
+	for i, c := range store.Causes() {
+		if c == cause {
+			db.stats.refused[i].Add(1)
+		}
+	}
+	switch {
+	case !write:
+	case err == nil:
+		db.trouble.Store(nil)
+	case cause == store.Full || cause == store.ReadOnly:
+		db.trouble.Store(&trouble{err, time.Now()})
+	}
+}
+
 // Ping asks the database for an answer.
 func (db *DB) Ping(ctx context.Context) error {
 	if err := db.pool.Ping(ctx); err != nil {
-		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+		return connected(err)
+	}
+	return nil
+}
+
+// Ready asks whether the database takes writes: it answers, its transactions may
+// write, and the newest write, if one was tried in the last 10 s, did not fail
+// because it is full or read-only. The error is a *store.UnavailableError.
+func (db *DB) Ready(ctx context.Context) error {
+	var readOnly string
+	if err := db.pool.QueryRow(ctx, `SHOW transaction_read_only`).Scan(&readOnly); err != nil {
+		return connected(err)
+	}
+	if readOnly == "on" {
+		return unavailable(store.ReadOnly, errors.New("transactions are read-only by default: it is a standby, or was set so"))
+	}
+	if t := db.trouble.Load(); t != nil && time.Since(t.at) < troubleHold {
+		return t.err
 	}
 	return nil
 }

@@ -23,6 +23,9 @@ const (
 	codeReadOnly        = "25006"
 	codeCanceled        = "57014"
 	codePlanChanged     = "0A000"
+	codeDiskFull        = "53100"
+	codeLockTimeout     = "55P03"
+	codeIdleInTx        = "25P03"
 )
 
 // retryable makes the retry loop run the closure again.
@@ -50,7 +53,7 @@ func classify(err error) error {
 	if !errors.As(err, &pg) {
 		var connect *pgconn.ConnectError
 		if errors.As(err, &connect) || (pgconn.SafeToRetry(err) && !errors.Is(err, context.Canceled)) {
-			return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+			return unavailable(store.Down, err)
 		}
 		return err
 	}
@@ -59,11 +62,42 @@ func classify(err error) error {
 		return &retryable{err}
 	case pg.Code == codePlanChanged && strings.Contains(pg.Message, "cached plan"):
 		return &retryable{err} // a migration ran meanwhile; pgx plans anew
-	case pg.Code == codeReadOnly, pg.Code == codeCanceled, strings.HasPrefix(pg.Code, "57P"),
-		strings.HasPrefix(pg.Code, "08"), strings.HasPrefix(pg.Code, "53"):
-		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	if cause := causeOf(pg.Code); cause != "" {
+		return unavailable(cause, err)
 	}
 	return err
+}
+
+// causeOf is what a SQLSTATE says about the database, "" when it is about the
+// statement.
+func causeOf(code string) store.Cause {
+	switch {
+	case code == codeReadOnly:
+		return store.ReadOnly
+	case code == codeDiskFull:
+		return store.Full
+	case code == codeLockTimeout:
+		return store.Contended
+	case code == codeCanceled, code == codeIdleInTx, strings.HasPrefix(code, "53"):
+		return store.Overloaded
+	case strings.HasPrefix(code, "57P"), strings.HasPrefix(code, "08"), strings.HasPrefix(code, "58"):
+		return store.Down
+	}
+	return ""
+}
+
+func unavailable(cause store.Cause, err error) error {
+	return &store.UnavailableError{Cause: cause, Err: err}
+}
+
+// connected classifies the failure to get a connection: it is the database's
+// unless the caller has gone.
+func connected(err error) error {
+	if cause := causeOf(sqlState(err)); cause != "" {
+		return unavailable(cause, err)
+	}
+	return unavailable(store.Down, err)
 }
 
 // committed judges the error of a COMMIT. Without a word from the server, or

@@ -106,6 +106,7 @@ func (db *DB) run(ctx context.Context, op string, write bool, opts pgx.TxOptions
 		return db.attempt(ctx, op, attempts, opts, last, fn)
 	})
 	if err == nil {
+		db.note(write, nil)
 		for _, after := range last.after {
 			after()
 		}
@@ -116,10 +117,15 @@ func (db *DB) run(ctx context.Context, op string, write bool, opts pgx.TxOptions
 	switch {
 	case errors.As(err, &tooMany):
 		db.stats.GivenUp.Add(1)
-		return fmt.Errorf("%s: %w after %d attempts: %w", op, store.ErrUnavailable, attempts, err)
+		cause := store.CauseOf(err)
+		if cause == "" {
+			cause = store.Contended
+		}
+		err = fmt.Errorf("%s: after %d attempts: %w", op, attempts, unavailable(cause, err))
 	case errors.As(err, &unknown):
 		db.stats.Unknown.Add(1)
 	}
+	db.note(write, err)
 	return err
 }
 
@@ -140,12 +146,19 @@ func pause(ctx context.Context, attempt int) error {
 func (db *DB) attempt(ctx context.Context, op string, n int, opts pgx.TxOptions, t *tx, fn func(ctx context.Context, tx store.Tx) error) error {
 	conn, err := db.pool.Acquire(ctx)
 	if err != nil {
-		return fmt.Errorf("%s: %w: %w", op, store.ErrUnavailable, err)
+		return fmt.Errorf("%s: %w", op, connected(err))
 	}
 	defer conn.Release()
 	begun, err := conn.BeginTx(ctx, opts)
 	if err != nil {
-		return fmt.Errorf("%s: begin: %w: %w", op, store.ErrUnavailable, err)
+		err = fmt.Errorf("%s: begin: %w", op, err)
+		if conn.Conn().IsClosed() && ctx.Err() == nil && sqlState(err) == "" {
+			// The server was started anew since this connection was used last.
+			// Others of the pool are as old; nothing has begun yet.
+			db.pool.Reset()
+			return &retryable{connected(err)}
+		}
+		return connected(err)
 	}
 	t.Tx = begun
 	ended := false
@@ -157,7 +170,11 @@ func (db *DB) attempt(ctx context.Context, op string, n int, opts pgx.TxOptions,
 		}
 	}()
 	if err := fn(ctx, t); err != nil {
-		return classify(err)
+		err = classify(err)
+		if conn.Conn().IsClosed() && ctx.Err() == nil && sqlState(err) == "" && !errors.Is(err, store.ErrUnavailable) {
+			err = unavailable(store.Down, err) // without a COMMIT nothing took effect
+		}
+		return err
 	}
 	if db.cfg.BeforeCommit != nil && t.write {
 		if err := db.cfg.BeforeCommit(op, n); err != nil {

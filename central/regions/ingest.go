@@ -47,7 +47,7 @@ func (s *Service) Ingest(ctx context.Context, region string, b link.Batch) (link
 		return result{ack: ack(r.Epoch, a.last(), a.hashAt(a.last())), fresh: int(a.last() - r.Seq), reviews: reviews}, nil
 	})
 	if err != nil {
-		return link.Ack{}, nil, fmt.Errorf("take in entries %d to %d of region %s: %w", b.FirstSeq, b.LastSeq(), region, err)
+		return link.Ack{}, nil, fmt.Errorf("take in entries %d to %d of region %s: %w", b.FirstSeq, b.LastSeq(), region, unwell(err))
 	}
 	s.finish(region, "batch", out.refused)
 	if out.refused == nil {

@@ -132,6 +132,18 @@ func (s *Service) finish(region, what string, refused *link.Refused) {
 		slog.String("code", refused.Code.String()), slog.String("detail", refused.Detail))
 }
 
+// unwell names what the database lacks, for the link to tell the region.
+func unwell(err error) error {
+	var unknown *store.UnknownOutcomeError
+	switch {
+	case errors.As(err, &unknown):
+		return &link.Unavailable{Reason: "database_commit_unknown", Err: err} // the cursor will tell
+	case errors.Is(err, store.ErrUnavailable):
+		return &link.Unavailable{Reason: "database_" + string(store.CauseOf(err)), Err: err}
+	}
+	return err
+}
+
 // Hello implements link.Sink.
 func (s *Service) Hello(ctx context.Context, region string, h link.Hello) (link.Welcome, *link.Refused, error) {
 	out, err := store.Run(ctx, s.Runner, "regions.hello", func(ctx context.Context, tx store.Tx) (answered[link.Welcome], error) {
@@ -139,7 +151,7 @@ func (s *Service) Hello(ctx context.Context, region string, h link.Hello) (link.
 		return answered[link.Welcome]{w, refused}, err
 	})
 	if err != nil {
-		return link.Welcome{}, nil, fmt.Errorf("hello of region %s: %w", region, err)
+		return link.Welcome{}, nil, fmt.Errorf("hello of region %s: %w", region, unwell(err))
 	}
 	s.finish(region, "hello", out.refused)
 	if out.refused == nil {
@@ -231,7 +243,7 @@ func (s *Service) Reports() []Heard {
 func (s *Service) Feed(ctx context.Context, region string, after uint64, most int) ([]link.Row, error) {
 	rows, err := s.Rows.Rows(ctx, region, after, most)
 	if err != nil {
-		return nil, fmt.Errorf("read the feed of region %s: %w", region, err)
+		return nil, fmt.Errorf("read the feed of region %s: %w", region, unwell(err))
 	}
 	out := make([]link.Row, len(rows))
 	for i, r := range rows {

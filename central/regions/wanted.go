@@ -29,7 +29,7 @@ func (s *Service) Wanted(ctx context.Context, region string, w link.Wanted) erro
 			return result{grants, unknown}, err
 		})
 		if err != nil {
-			return fmt.Errorf("grant what region %s wants: %w", region, err)
+			return fmt.Errorf("grant what region %s wants: %w", region, unwell(err))
 		}
 		s.stats.Grants.Add(uint64(out.grants))
 		s.stats.UnknownAsk.Add(uint64(out.unknown))

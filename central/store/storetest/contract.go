@@ -220,7 +220,7 @@ func testSubscribeBatch(t *testing.T, open Opener) {
 			t.Errorf("account %d was granted %d", i, got)
 		}
 	}
-	w.checkBooks()
+	w.CheckBooks()
 }
 
 func testRefusals(t *testing.T, open Opener) {
@@ -284,11 +284,11 @@ func testDepositRepeated(t *testing.T, open Opener) {
 			t.Errorf("%s: %v, want one fault", name, err)
 		}
 	}
-	state := w.bucket("u1")
+	state := w.Bucket("u1")
 	if free, err := state.Unleased(); state.Credited != 7*money.Micro || err != nil || free != 0 {
 		t.Errorf("bucket after all: %+v, unleased %d, %v", state, free, err)
 	}
-	w.checkBooks()
+	w.CheckBooks()
 }
 
 // A bucket is credited at most buckets.MaxTotal in all, and no lease is granted
@@ -297,7 +297,7 @@ func testDepositBounds(t *testing.T, open Opener) {
 	w := NewWorld(t, open)
 	w.Subscriber("u1", "north")
 	w.Deposit("u1", "k1", tariff.MaxPrice)
-	state := w.bucket("u1")
+	state := w.Bucket("u1")
 	if g := state.Leases[0].Totals.G; g != int64(tariff.MaxPrice) {
 		t.Errorf("granted %d", g)
 	}
@@ -310,10 +310,10 @@ func testDepositBounds(t *testing.T, open Opener) {
 		t.Errorf("beyond the total: %v, want one fault about the amount", err)
 	}
 	w.Deposit("u1", "k3", 5)
-	if got := w.bucket("u1").Credited; got != buckets.MaxTotal {
+	if got := w.Bucket("u1").Credited; got != buckets.MaxTotal {
 		t.Errorf("credited %d", got)
 	}
-	w.checkBooks()
+	w.CheckBooks()
 }
 
 func testDepositsConcurrent(t *testing.T, open Opener) {
@@ -335,7 +335,7 @@ func testDepositsConcurrent(t *testing.T, open Opener) {
 	for err := range errs {
 		w.must(err)
 	}
-	state := w.bucket("u1")
+	state := w.Bucket("u1")
 	if state.Credited != workers*each*money.Micro || state.Leases[0].Totals.G != state.Credited {
 		t.Errorf("after %d deposits: %+v", workers*each, state)
 	}
@@ -345,7 +345,7 @@ func testDepositsConcurrent(t *testing.T, open Opener) {
 	if grants["a-u1/cash"] != state.Credited {
 		t.Errorf("the feed grants %d of %d", grants["a-u1/cash"], state.Credited)
 	}
-	w.checkBooks()
+	w.CheckBooks()
 }
 
 func testDepositSameKeyConcurrent(t *testing.T, open Opener) {
@@ -371,12 +371,13 @@ func testDepositSameKeyConcurrent(t *testing.T, open Opener) {
 			t.Errorf("answers name payments %s and %s", first, id)
 		}
 	}
-	if state := w.bucket("u1"); state.Credited != money.Micro {
+	if state := w.Bucket("u1"); state.Credited != money.Micro {
 		t.Errorf("credited %d times", state.Credited/money.Micro)
 	}
 }
 
-func (w *World) bucket(name string) buckets.State {
+// Bucket is the cash bucket of a subscriber, with its leases.
+func (w *World) Bucket(name string) buckets.State {
 	w.T.Helper()
 	found, err := store.Read(w.Ctx, w.Backend, "test", func(ctx context.Context, tx store.Tx) ([]buckets.State, error) {
 		return w.Backend.Buckets(tx).Load(ctx, []string{"a-" + name + "/cash"})

@@ -18,9 +18,9 @@ import (
 	"meridian/replication/link"
 )
 
-// checkBooks proves that every journal balances, that the balance rows are the
+// CheckBooks proves that every journal balances, that the balance rows are the
 // sums of the postings, and that their total is zero.
-func (w *World) checkBooks() {
+func (w *World) CheckBooks() {
 	w.T.Helper()
 	r := w.Reader()
 	sums := make(map[verify.BalanceKey]int64)
@@ -114,7 +114,7 @@ func testIngest(t *testing.T, open Opener) {
 	if ack.Seq != 11 || string(ack.Hash) != string(e.All().HeadHash) || ack.Epoch != 1 {
 		t.Errorf("acknowledged %+v", ack)
 	}
-	got := w.bucket("u1").Leases[0].Totals
+	got := w.Bucket("u1").Leases[0].Totals
 	want := got
 	want.G, want.T, want.S, want.X, want.B, want.P = 10_000_000, 2_000_000, 5_500_000, 250_000, 300_000, 100_000
 	if got != want {
@@ -128,7 +128,7 @@ func testIngest(t *testing.T, open Opener) {
 	if !maps.Equal(books, wantBooks) {
 		t.Errorf("books %v, want %v", books, wantBooks)
 	}
-	w.checkBooks()
+	w.CheckBooks()
 }
 
 func testIngestRepeats(t *testing.T, open Opener) {
@@ -146,13 +146,13 @@ func testIngestRepeats(t *testing.T, open Opener) {
 			t.Errorf("batch %d–%d acknowledged to %d, want %d with its hash", c.first, c.last, ack.Seq, c.acked)
 		}
 	}
-	if s := w.bucket("u1").Leases[0].Totals.S; s != 1000 {
+	if s := w.Bucket("u1").Leases[0].Totals.S; s != 1000 {
 		t.Errorf("ten charges of 100 make %d", s)
 	}
 	if st := w.Regions.Stats(); st.Entries.Load() != 10 || st.Repeated.Load() != 4+2+4+4+1+10 {
 		t.Errorf("counted %d new and %d repeated", st.Entries.Load(), st.Repeated.Load())
 	}
-	w.checkBooks()
+	w.CheckBooks()
 }
 
 func testIngestRefuses(t *testing.T, open Opener) {
@@ -197,7 +197,7 @@ func testIngestRefuses(t *testing.T, open Opener) {
 			t.Errorf("%s: refused %v, error %v; want %s with detail and remedy", name, refused, err, c.code)
 		}
 	}
-	if s := w.bucket("u1").Leases[0].Totals.S; s != 300 {
+	if s := w.Bucket("u1").Leases[0].Totals.S; s != 300 {
 		t.Errorf("refused batches changed the lease: S is %d", s)
 	}
 	w.Ingest(e, e.Batch(4, 6)) // the legitimate continuation still gets through
@@ -226,7 +226,7 @@ func testIngestSuspense(t *testing.T, open Opener) {
 	if ack := w.Ingest(e, e.All()); ack.Seq != 12 {
 		t.Fatalf("acknowledged to %d of 12", ack.Seq)
 	}
-	if s := w.bucket("u1").Leases[0].Totals.S; s != 300 {
+	if s := w.Bucket("u1").Leases[0].Totals.S; s != 300 {
 		t.Errorf("S is %d, want the two good charges", s)
 	}
 	queue, err := store.Read(w.Ctx, w.Backend, "test", func(ctx context.Context, tx store.Tx) ([]ledger.Review, error) {
@@ -257,7 +257,7 @@ func testIngestSuspense(t *testing.T, open Opener) {
 	if n != 12 {
 		t.Errorf("%d entries kept", n)
 	}
-	w.checkBooks()
+	w.CheckBooks()
 }
 
 // Ids that an edge makes of a NAS's octets are long; they are settled all the same.
@@ -269,8 +269,8 @@ func testIngestLongTexts(t *testing.T, open Opener) {
 	usage, charge, owed := Usage("u1", 1000), Charge("u1", 100), Overrun("u1", 7, "owed")
 	usage.Session.ID, charge.Session.ID, charge.Session.NAS, owed.Ref = id, id, strings.Repeat("n", 600), strings.Repeat("ü", 300)
 	e.Add(usage, charge, owed)
-	if w.Ingest(e, e.All()); len(id) != 511 || w.Regions.Stats().Suspended.Load() != 0 || w.bucket("u1").Leases[0].Totals.S != 100 {
-		t.Errorf("%d entries suspended, S is %d", w.Regions.Stats().Suspended.Load(), w.bucket("u1").Leases[0].Totals.S)
+	if w.Ingest(e, e.All()); len(id) != 511 || w.Regions.Stats().Suspended.Load() != 0 || w.Bucket("u1").Leases[0].Totals.S != 100 {
+		t.Errorf("%d entries suspended, S is %d", w.Regions.Stats().Suspended.Load(), w.Bucket("u1").Leases[0].Totals.S)
 	}
 	s, err := w.Statement.Of(w.Ctx, "a-u1", 0, 0)
 	w.must(err)
@@ -284,7 +284,7 @@ func testIngestLongTexts(t *testing.T, open Opener) {
 	if n := w.Regions.Stats().Suspended.Load(); n != 1 {
 		t.Errorf("%d entries suspended, want the one whose id no edge writes", n)
 	}
-	w.checkBooks()
+	w.CheckBooks()
 }
 
 func testIngestTwoRegions(t *testing.T, open Opener) {
@@ -312,10 +312,10 @@ func testIngestTwoRegions(t *testing.T, open Opener) {
 		w.Deposit("u2", fmt.Sprint("s", i), 100)
 	}
 	wg.Wait()
-	if a, b := w.bucket("u1").Leases[0].Totals.S, w.bucket("u2").Leases[0].Totals.S; a != 600 || b != 1200 {
+	if a, b := w.Bucket("u1").Leases[0].Totals.S, w.Bucket("u2").Leases[0].Totals.S; a != 600 || b != 1200 {
 		t.Errorf("spent %d and %d", a, b)
 	}
-	w.checkBooks()
+	w.CheckBooks()
 }
 
 func testHello(t *testing.T, open Opener) {
@@ -375,7 +375,7 @@ func testWanted(t *testing.T, open Opener) {
 	w.Ingest(e, e.All())
 	ask := func(total int64, epoch uint64) int64 {
 		w.must(w.Regions.Wanted(w.Ctx, "north", link.Wanted{Items: []link.WantedItem{{Bucket: "a-u1/cash", Total: total, Epoch: epoch}, {Bucket: "none", Total: 5, Epoch: 1}}}))
-		return w.bucket("u1").Leases[0].Totals.G
+		return w.Bucket("u1").Leases[0].Totals.G
 	}
 	for _, c := range []struct {
 		total int64
@@ -386,10 +386,10 @@ func testWanted(t *testing.T, open Opener) {
 			t.Errorf("wanted %d in epoch %d: G is %d, want %d", c.total, c.epoch, g, c.g)
 		}
 	}
-	if l := w.bucket("u1").Leases[0]; l.Wanted != 500 {
+	if l := w.Bucket("u1").Leases[0]; l.Wanted != 500 {
 		t.Errorf("wanted %d is remembered", l.Wanted)
 	}
-	if free, err := ptr(w.bucket("u1")).Unleased(); err != nil || free != 0 {
+	if free, err := ptr(w.Bucket("u1")).Unleased(); err != nil || free != 0 {
 		t.Errorf("unleased %d, %v", free, err)
 	}
 	w.Drain()
