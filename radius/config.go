@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"runtime"
 	"time"
+
+	"meridian/radius/attr"
 )
 
 // Config is what a [Server] is built from. Start from [DefaultConfig].
@@ -23,10 +25,12 @@ type Config struct {
 	QueueMaxAge time.Duration // a packet that waited longer is dropped: its NAS has given up on it
 	MaxInFlight int           // requests at the Handler that are not answered yet
 
-	ReplyTTL      time.Duration // how long a reply is kept for retransmissions of its request (RFC 5080 §2.2.2: 5 to 30 s)
-	ReplyCacheMax int           // replies kept at most; beyond it the oldest go
+	ReplyTTL         time.Duration // how long a reply is kept for retransmissions of its request (RFC 5080 §2.2.2: 5 to 30 s)
+	ReplyCacheMax    int           // replies kept at most; beyond it the oldest go
+	ReplyCacheOctets int           // memory that they may take, in octets; beyond it the oldest go
 
-	MaxClients int // clients whose Message-Authenticator habit is remembered
+	MaxAttributes int // attributes of a packet, at most: each walk over a packet pays for them
+	MaxClients    int // clients whose Message-Authenticator habit is remembered
 
 	DrainTimeout time.Duration // how long Close waits for answers that handlers still owe
 	LogEvery     time.Duration // at most one log line per reason of dropping in this time
@@ -46,7 +50,8 @@ func DefaultConfig() Config {
 		QueueMaxAge:   5 * time.Second,
 		MaxInFlight:   65536,
 		ReplyTTL:      10 * time.Second,
-		ReplyCacheMax: 1 << 18,
+		ReplyCacheMax: 1 << 18, ReplyCacheOctets: 128 << 20,
+		MaxAttributes: 256,
 		MaxClients:    65536,
 		DrainTimeout:  2 * time.Second,
 		LogEvery:      10 * time.Second,
@@ -77,6 +82,8 @@ func (c Config) Validate() error {
 	between("Queue", c.Queue, 16, 1<<20)
 	between("MaxInFlight", c.MaxInFlight, 1, 1<<20)
 	between("ReplyCacheMax", c.ReplyCacheMax, dupShards, 1<<24)
+	between("ReplyCacheOctets", c.ReplyCacheOctets, dupShards*2*MaxPacket, 1<<36)
+	between("MaxAttributes", c.MaxAttributes, 32, attr.MaxList/2)
 	between("MaxClients", c.MaxClients, 1, 1<<24)
 	lasting("QueueMaxAge", c.QueueMaxAge, 10*time.Millisecond, time.Minute)
 	lasting("ReplyTTL", c.ReplyTTL, 100*time.Millisecond, 5*time.Minute)

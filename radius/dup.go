@@ -29,10 +29,11 @@ const (
 )
 
 // dupTable remembers requests in progress and the replies to finished ones. Requests in progress are bounded by MaxInFlight, replies by
-// max: the oldest leave first.
+// their number and their octets: the oldest leave first. Who can forge a NAS's address decides, by Proxy-State, how long the replies are.
 type dupTable struct {
 	ttl       time.Duration
-	perShard  int
+	perShard  int // replies
+	octets    int // of memory for the replies of one shard
 	seed      maphash.Seed
 	shards    [dupShards]dupShard
 	evictions atomic.Uint64
@@ -45,7 +46,11 @@ type dupShard struct {
 	oldest  *dupEntry // answered entries in order of expiry
 	newest  *dupEntry
 	kept    int
+	octets  int
 }
+
+// dupOverhead is what an entry takes beside its reply, about, in octets.
+const dupOverhead = 256
 
 type dupEntry struct {
 	key           dupKey
@@ -57,8 +62,8 @@ type dupEntry struct {
 	older, newer  *dupEntry
 }
 
-func newDupTable(ttl time.Duration, limit int) *dupTable {
-	t := &dupTable{ttl: ttl, perShard: max(1, limit/dupShards), seed: maphash.MakeSeed()}
+func newDupTable(ttl time.Duration, limit, octets int) *dupTable {
+	t := &dupTable{ttl: ttl, perShard: max(1, limit/dupShards), octets: octets / dupShards, seed: maphash.MakeSeed()}
 	for i := range t.shards {
 		t.shards[i].entries = make(map[dupKey]*dupEntry)
 	}
@@ -88,6 +93,9 @@ func (t *dupTable) begin(k dupKey, authenticator [16]byte, now time.Time, dst []
 	} else if e.answered {
 		s.unlink(e)
 	}
+	if cap(e.reply) > keepBuffer {
+		e.reply = nil
+	}
 	e.authenticator, e.answered, e.serial = authenticator, false, t.serial.Add(1)
 	return isNew, e.serial, dst
 }
@@ -101,13 +109,10 @@ func (t *dupTable) finish(k dupKey, serial uint64, reply []byte, now time.Time) 
 	if e == nil || e.serial != serial || e.answered {
 		return false
 	}
-	if cap(e.reply) > keepBuffer {
-		e.reply = nil
-	}
 	e.reply = append(e.reply[:0], reply...)
 	e.answered, e.expires = true, now.Add(t.ttl)
 	s.link(e)
-	if s.kept > t.perShard {
+	for s.kept > t.perShard || s.octets > t.octets {
 		s.remove(s.oldest)
 		t.evictions.Add(1)
 	}
@@ -124,16 +129,16 @@ func (t *dupTable) forget(k dupKey, serial uint64) {
 	}
 }
 
-// size is the number of replies kept.
-func (t *dupTable) size() int {
-	n := 0
+// size is the number of replies kept, and the octets that they take.
+func (t *dupTable) size() (replies, octets int) {
 	for i := range t.shards {
 		s := &t.shards[i]
 		s.mu.Lock()
-		n += s.kept
+		replies += s.kept
+		octets += s.octets
 		s.mu.Unlock()
 	}
-	return n
+	return replies, octets
 }
 
 // expirePerCall bounds what one request pays for others' expiry; two leave for each that comes, so the table shrinks.
@@ -177,6 +182,7 @@ func (s *dupShard) link(e *dupEntry) {
 	}
 	s.newest = e
 	s.kept++
+	s.octets += e.octets()
 }
 
 func (s *dupShard) unlink(e *dupEntry) {
@@ -192,4 +198,7 @@ func (s *dupShard) unlink(e *dupEntry) {
 	}
 	e.older, e.newer = nil, nil
 	s.kept--
+	s.octets -= e.octets()
 }
+
+func (e *dupEntry) octets() int { return dupOverhead + cap(e.reply) }

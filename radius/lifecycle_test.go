@@ -157,7 +157,7 @@ func TestValidateReportsEverything(t *testing.T) {
 	if err == nil {
 		t.Fatal("the empty configuration passed")
 	}
-	for _, field := range []string{"AuthAddr", "ReadBuffer", "Workers", "Queue", "QueueMaxAge", "MaxInFlight", "ReplyTTL", "ReplyCacheMax", "MaxClients"} {
+	for _, field := range []string{"AuthAddr", "ReadBuffer", "Workers", "Queue", "QueueMaxAge", "MaxInFlight", "ReplyTTL", "ReplyCacheMax", "ReplyCacheOctets", "MaxAttributes", "MaxClients"} {
 		if !bytes.Contains([]byte(err.Error()), []byte(field)) {
 			t.Errorf("%s is missing in: %v", field, err)
 		}

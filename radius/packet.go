@@ -86,7 +86,10 @@ var (
 )
 
 // Packet is a view of one packet's octets, header and attributes checked. It copies nothing: it is valid as long as those octets are.
-type Packet struct{ raw []byte }
+type Packet struct {
+	raw   []byte
+	count int // of attributes
+}
 
 // Parse checks a datagram: 20 to 4096 octets, Length within them, octets beyond Length ignored as padding (RFC 2865 §3), attributes that
 // fit. An error wraps ErrPacket or attr.ErrMalformed; such a datagram is to be discarded silently.
@@ -99,7 +102,8 @@ func Parse(datagram []byte) (Packet, error) {
 		return Packet{}, fmt.Errorf("%w: Length says %d in a datagram of %d octets", ErrPacket, n, len(datagram))
 	}
 	p := Packet{raw: datagram[:n:n]}
-	if err := p.Attributes().Check(); err != nil {
+	var err error
+	if p.count, err = p.Attributes().Measure(); err != nil {
 		return Packet{}, err
 	}
 	return p, nil
@@ -119,6 +123,12 @@ func (p Packet) Attributes() attr.List { return attr.List(p.raw[headerSize:]) }
 
 // Bytes are the packet's octets without padding.
 func (p Packet) Bytes() []byte { return p.raw }
+
+// Clone copies the packet's octets, so that it outlives the buffer it was read into.
+func (p Packet) Clone() Packet {
+	p.raw = append([]byte(nil), p.raw...)
+	return p
+}
 
 // VerifyRequest checks the Request Authenticator of an Accounting-, Disconnect- or CoA-Request: MD5(Code, Identifier, Length, 16 zeros,
 // attributes, secret) (RFC 2866 §3). ErrAuthenticator when it is another.

@@ -90,7 +90,7 @@ func TestClientStatesAreBounded(t *testing.T) {
 }
 
 func TestDupTableKeepsOrder(t *testing.T) {
-	table := newDupTable(time.Second, dupShards)
+	table := newDupTable(time.Second, dupShards, 1<<20)
 	now := time.Unix(1000, 0)
 	key := func(id byte) dupKey { return dupKey{source: netip.MustParseAddrPort("192.0.2.1:5"), identifier: id} }
 	for id := range 200 {
@@ -102,12 +102,12 @@ func TestDupTableKeepsOrder(t *testing.T) {
 			t.Fatalf("id %d: %v %v right after its answer", id, v, reply)
 		}
 	}
-	if n := table.size(); n > dupShards {
+	if n, _ := table.size(); n > dupShards {
 		t.Errorf("%d kept, at most %d", n, dupShards)
 	}
 	table.sweep(now.Add(2 * time.Second))
-	if n := table.size(); n != 0 {
-		t.Errorf("%d kept after their time", n)
+	if n, octets := table.size(); n != 0 || octets != 0 {
+		t.Errorf("%d kept after their time, %d octets", n, octets)
 	}
 	for i := range table.shards {
 		if n := len(table.shards[i].entries); n != 0 {

@@ -95,15 +95,22 @@ type Responder struct{ ex atomic.Pointer[exchange] }
 // reused the identifier meanwhile, ErrClosed.
 func (w *Responder) Reply(code Code, attrs attr.List) error {
 	ex := w.ex.Swap(nil)
-	if ex == nil {
+	switch {
+	case ex == nil:
 		return ErrAnswered
+	case ex.direct != nil:
+		return ex.answerDirectly(code, attrs)
 	}
 	return ex.server.reply(ex, code, attrs)
 }
 
 // Drop ends the request without an answer and counts the reason; a retransmission of it will be a new request. A second call does nothing.
 func (w *Responder) Drop(reason DropReason) {
-	if ex := w.ex.Swap(nil); ex != nil {
+	switch ex := w.ex.Swap(nil); {
+	case ex == nil:
+	case ex.direct != nil:
+		ex.direct(Answer{Dropped: true, Reason: reason})
+	default:
 		ex.server.abandon(ex, reason)
 	}
 }
@@ -116,6 +123,7 @@ type exchange struct {
 	class  class
 	serial uint64 // tells it from another request with its key
 	buf    []byte
+	direct func(Answer) // instead of a server; see Direct
 }
 
 // keepBuffer is the largest buffer that a pooled exchange keeps, in octets.

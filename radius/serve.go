@@ -76,6 +76,10 @@ func (s *Server) receive(p *port, m *ipv4.Message, now time.Time) *exchange {
 		s.drop(p, DropMalformed, source, err)
 		return nil
 	}
+	if packet.count > s.cfg.MaxAttributes {
+		s.drop(p, DropAttributes, source, nil)
+		return nil
+	}
 	kind, ok := classify(p.acct, packet)
 	if !ok {
 		s.drop(p, DropCode, source, nil)

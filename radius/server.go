@@ -49,7 +49,7 @@ func New(cfg Config, clients Clients, h Handler, log *slog.Logger) (*Server, err
 	}
 	s := &Server{
 		cfg: cfg, clients: clients, handler: h, log: log,
-		queue: newQueue(cfg.Queue), dup: newDupTable(cfg.ReplyTTL, cfg.ReplyCacheMax),
+		queue: newQueue(cfg.Queue), dup: newDupTable(cfg.ReplyTTL, cfg.ReplyCacheMax, cfg.ReplyCacheOctets),
 		answered: make(chan struct{}, 1), stop: make(chan struct{}), finished: make(chan struct{}),
 	}
 	s.states.limit = int64(cfg.MaxClients)
@@ -189,10 +189,12 @@ func (p *port) addr() netip.AddrPort {
 
 // Stats is a snapshot of the counters; single counters are exact, between them packets may have come.
 func (s *Server) Stats() Stats {
+	replies, octets := s.dup.size()
 	st := Stats{
 		InFlight:            int(s.inFlight.Load()),
 		Queued:              s.queue.len(),
-		ReplyCache:          s.dup.size(),
+		ReplyCache:          replies,
+		ReplyCacheOctets:    octets,
 		ReplyCacheEvictions: s.dup.evictions.Load(),
 		Clients:             int(min(s.states.count.Load(), s.states.limit)),
 		ClientsFull:         s.states.full.Load(),

@@ -14,6 +14,7 @@ const (
 	DropUnknownClient DropReason = iota // no client with that source address
 	DropClientInvalid                   // the client has no secret
 	DropMalformed                       // length, attributes
+	DropAttributes                      // more attributes than MaxAttributes
 	DropCode                            // a code that this port does not serve
 	DropAuthenticator                   // accounting: the secret is another
 	DropMA                              // wrong Message-Authenticator
@@ -41,7 +42,7 @@ const (
 // String names the reason as a metric's label spells it.
 func (r DropReason) String() string {
 	names := [NumDropReasons]string{
-		"unknown_client", "client_invalid", "malformed", "code", "authenticator", "message_authenticator", "message_authenticator_missing",
+		"unknown_client", "client_invalid", "malformed", "attributes", "code", "authenticator", "message_authenticator", "message_authenticator_missing",
 		"message_authenticator_multiple", "proxy_state", "in_progress", "replaced", "shed_interim", "shed_auth", "shed_acct", "stale", "not_ready",
 		"bad_reply", "send_queue", "closing", "overload", "unavailable", "timeout", "invalid", "policy",
 	}
@@ -67,6 +68,7 @@ type Stats struct {
 	InFlight            int    // gauge: requests at the handler
 	Queued              int    // gauge: packets waiting for a worker
 	ReplyCache          int    // gauge: replies kept for retransmissions
+	ReplyCacheOctets    int    // gauge: memory that they take, about
 	ReplyCacheEvictions uint64 // replies that left before their time because the cache was full
 	Clients             int    // gauge: clients whose Message-Authenticator habit is remembered
 	ClientsFull         uint64 // packets of clients whose habit could not be remembered: MaxClients reached

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"meridian/edge/command"
+	"meridian/internal/mschap"
 	"meridian/radius"
 	"meridian/radius/attr"
 	"meridian/radius/radtest"
@@ -81,27 +82,100 @@ func drive(b *testing.B, h *timed, to func(*radius.Server) netip.AddrPort, code 
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "req/s")
 }
 
-// BenchmarkAuthorizePAP logs 10 000 flat-rate subscribers in, in turn, through the
-// handler behind a real server; client and server share the machine.
-func BenchmarkAuthorizePAP(b *testing.B) {
-	const subscribers = 10_000
-	r := newRegion(b)
+// benchLogins is how many flat-rate subscribers log in, in turn.
+const benchLogins = 10_000
+
+// loginBench is a handler with flat-rate subscribers and what each of them sends.
+func loginBench(b *testing.B) (h *timed, r *region, fill map[string]func(i int, bl *attr.Builder, a [16]byte)) {
+	r = newRegion(b)
 	entities := []any{r.nas(nasID, nasAddr, vendor.Mikrotik, ""), flat("flat", 2)}
-	logins, passwords := make([]string, subscribers), make([][]byte, subscribers)
-	for i := range subscribers {
+	logins, passwords, responses := make([]string, benchLogins), make([][]byte, benchLogins), make([]attr.MSCHAP2, benchLogins)
+	for i := range benchLogins {
 		logins[i] = fmt.Sprintf("user%06d", i)
 		passwords[i] = []byte("pw-" + logins[i])
 		entities = append(entities, r.subscriber(logins[i], "flat"))
+		hash, err := mschap.NTHash(string(passwords[i]))
+		if err != nil {
+			b.Fatal(err)
+		}
+		m := attr.MSCHAP2{Identifier: byte(i), Challenge: [16]byte{byte(i)}, PeerChallenge: [16]byte{15: byte(i)}}
+		m.Response = mschap.New(hash).Expect(mschap.NewChallenge(m.PeerChallenge, m.Challenge, []byte(logins[i])))
+		responses[i] = m
 	}
 	r.feed(entities...)
-	h := &timed{Handler: newHandler(b, r, testConfig())}
-	drive(b, h, (*radius.Server).AuthAddr, radius.CodeAccessRequest, radius.CodeAccessAccept, func(i int, bl *attr.Builder, a [16]byte) {
-		bl.String(attr.UserName, logins[i%subscribers])
-		bl.UserPassword(passwords[i%subscribers], []byte(secret), a)
+	common := func(i int, bl *attr.Builder) {
+		bl.String(attr.UserName, logins[i%benchLogins])
 		bl.Uint32(attr.NASPort, uint32(i))
-	})
-	if n := len(r.taken()); n != 0 {
-		b.Fatalf("%d commands for logins that need none", n)
+	}
+	return &timed{Handler: newHandler(b, r, testConfig())}, r, map[string]func(i int, bl *attr.Builder, a [16]byte){
+		"PAP": func(i int, bl *attr.Builder, a [16]byte) {
+			common(i, bl)
+			bl.UserPassword(passwords[i%benchLogins], []byte(secret), a)
+		},
+		"CHAP": func(i int, bl *attr.Builder, a [16]byte) {
+			common(i, bl)
+			bl.CHAP(1, passwords[i%benchLogins], nil, a)
+		},
+		"MSCHAP2": func(i int, bl *attr.Builder, _ [16]byte) {
+			common(i, bl)
+			bl.MSCHAP2Request(responses[i%benchLogins])
+		},
+	}
+}
+
+// BenchmarkAuthorize logs subscribers in through the handler behind a real server;
+// client and server share the machine.
+func BenchmarkAuthorize(b *testing.B) {
+	for _, method := range []string{"PAP", "CHAP", "MSCHAP2"} {
+		b.Run(method, func(b *testing.B) {
+			h, r, fill := loginBench(b)
+			drive(b, h, (*radius.Server).AuthAddr, radius.CodeAccessRequest, radius.CodeAccessAccept, fill[method])
+			if n := len(r.taken()); n != 0 {
+				b.Fatalf("%d commands for logins that need none", n)
+			}
+		})
+	}
+}
+
+// BenchmarkDecide is BenchmarkAuthorize without sockets, queues and duplicates:
+// from a datagram's octets to its reply's, on one goroutine.
+func BenchmarkDecide(b *testing.B) {
+	for _, method := range []string{"PAP", "CHAP", "MSCHAP2"} {
+		b.Run(method, func(b *testing.B) {
+			h, _, fill := loginBench(b)
+			packets := make([][]byte, benchLogins)
+			for i := range packets {
+				var bl attr.Builder
+				fill[method](i, &bl, fuzzAuthenticator)
+				list, err := bl.List()
+				if err != nil {
+					b.Fatal(err)
+				}
+				if packets[i], err = radius.AppendRequest(nil, radius.CodeAccessRequest, byte(i), fuzzAuthenticator, list, []byte(secret), true); err != nil {
+					b.Fatal(err)
+				}
+			}
+			client, source := &radius.Client{ID: nasID, Vendor: vendor.Mikrotik, Secret: []byte(secret)}, netip.MustParseAddrPort(nasAddr+":5")
+			accepted, i := 0, 0
+			one := func() {
+				radius.Direct(h.Handler, client, false, source, packets[i%benchLogins], time.Now(), func(a radius.Answer) {
+					if !a.Dropped && radius.Code(a.Packet[0]) == radius.CodeAccessAccept {
+						accepted++
+					}
+				})
+				i++
+			}
+			for range benchLogins {
+				one() // opens every credential
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				one()
+			}
+			if accepted != i {
+				b.Fatalf("%d of %d accepted", accepted, i)
+			}
+		})
 	}
 }
 

@@ -24,20 +24,26 @@ type List []byte
 // Check walks the list and returns an error wrapping ErrMalformed when an attribute's length is below 2 or goes past the end
 // (RFC 2865 §5). Vendor-Specific values are not looked into: their inner layout is the vendor's.
 func (l List) Check() error {
-	for i := 0; i < len(l); {
+	_, err := l.Measure()
+	return err
+}
+
+// Measure is Check that also counts the attributes.
+func (l List) Measure() (count int, err error) {
+	for i := 0; i < len(l); count++ {
 		if len(l)-i < 2 {
-			return fmt.Errorf("%w: one stray octet at %d", ErrMalformed, i)
+			return count, fmt.Errorf("%w: one stray octet at %d", ErrMalformed, i)
 		}
 		n := int(l[i+1])
 		if n < 2 {
-			return fmt.Errorf("%w: %s at octet %d has length %d, the least is 2", ErrMalformed, Type(l[i]), i, n)
+			return count, fmt.Errorf("%w: %s at octet %d has length %d, the least is 2", ErrMalformed, Type(l[i]), i, n)
 		}
 		if n > len(l)-i {
-			return fmt.Errorf("%w: %s at octet %d has length %d, only %d octets are left", ErrMalformed, Type(l[i]), i, n, len(l)-i)
+			return count, fmt.Errorf("%w: %s at octet %d has length %d, only %d octets are left", ErrMalformed, Type(l[i]), i, n, len(l)-i)
 		}
 		i += n
 	}
-	return nil
+	return count, nil
 }
 
 // next splits off the first attribute; ok is false at the end or at a malformed one.

@@ -335,16 +335,17 @@ func (c *Client) read() {
 			c.bad.Add(1)
 			continue
 		}
-		p, err := radius.Parse(append([]byte(nil), buf[:n]...))
-		if err != nil {
-			c.bad.Add(1)
-			continue
-		}
-		c.deliver(netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), p)
+		c.receive(netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), buf[:n])
 	}
 }
 
-func (c *Client) deliver(from netip.AddrPort, p radius.Packet) {
+// receive gives a datagram to the call that it answers; only then are its octets copied.
+func (c *Client) receive(from netip.AddrPort, datagram []byte) {
+	p, err := radius.Parse(datagram)
+	if err != nil {
+		c.bad.Add(1)
+		return
+	}
 	c.mu.Lock()
 	var cl *call
 	if t := c.targets[from]; t != nil {
@@ -359,7 +360,7 @@ func (c *Client) deliver(from netip.AddrPort, p radius.Packet) {
 		c.log.Debug("CoA answer does not verify", slog.String("source", from.String()), slog.String("code", p.Code().String()))
 	default:
 		select {
-		case cl.answer <- p:
+		case cl.answer <- p.Clone():
 		default:
 			c.stray.Add(1) // the answer to an earlier try has already been taken
 		}

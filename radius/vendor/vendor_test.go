@@ -134,3 +134,24 @@ func TestDecodeOfOthersForms(t *testing.T) {
 		t.Errorf("rubbish: %+v", p)
 	}
 }
+
+// FuzzDecode: an Access-Accept of any octets is read by every make of NAS; what is read can be sent again.
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte{26, 12, 0, 0, 58, 140, 8, 6, '1', 'M', '/', '2'})
+	f.Add([]byte{11, 9, '1', '0', '0', '0', '/', '5', 'k'})
+	f.Add([]byte{26, 12, 0, 0, 55, 42, 7, 6, 255, 255, 255, 255})
+	f.Add([]byte{26, 12, 0, 0, 56, 223, 3, 6, 0, 0, 0, 1, 26, 12, 0, 0, 56, 223, 23, 6, 255, 255, 255, 255})
+	f.Add([]byte{227, 6, 255, 255, 255, 255, 27, 6, 255, 255, 255, 255, 8, 6, 1, 2, 3, 4, 18, 4, 208, 145})
+	f.Fuzz(func(t *testing.T, octets []byte) {
+		for _, name := range vendor.Names() {
+			p, err := vendor.Decode(name, octets)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var b attr.Builder
+			if err := vendor.Encode(&b, name, p); err != nil {
+				t.Fatalf("%s: %+v: %v", name, p, err)
+			}
+		}
+	})
+}
