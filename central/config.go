@@ -23,6 +23,8 @@ import (
 // Config is all that a centre server is told. Nothing is read from the
 // environment.
 type Config struct {
+	// Cluster names the installation: regions of another are refused.
+	Cluster string `yaml:"cluster"`
 	// StoreURL names the database: postgresql://user@host:port/database, for
 	// CockroachDB and PostgreSQL alike.
 	StoreURL string `yaml:"store_url"`
@@ -63,6 +65,10 @@ type Config struct {
 	Feed feed.Config       `yaml:"-"`
 	Link link.ServerConfig `yaml:"-"`
 
+	// DebugTokenHash is the SHA-256, in hexadecimal, of the bearer token of
+	// /debug/pprof/; empty serves none.
+	DebugTokenHash string `yaml:"-"`
+
 	// RequestTimeout bounds one API request, ShutdownTimeout the wait for running
 	// ones in Close.
 	RequestTimeout  time.Duration `yaml:"request_timeout"`
@@ -95,6 +101,7 @@ func (c Config) Validate() error {
 			faults = append(faults, fmt.Errorf(format, args...))
 		}
 	}
+	need(identity.ValidName(c.Cluster), "cluster is %q: name the installation by 1 to 63 of a-z, 0-9 and hyphen", c.Cluster)
 	need(c.StoreURL != "", "store_url is empty: name the database, e.g. postgresql://meridian@127.0.0.1:26257/meridian")
 	need(c.Logger != nil, "Logger is missing: give one")
 	need((c.HTTPCertFile == "") == (c.HTTPKeyFile == ""), "http_cert_file is %q, http_key_file is %q: give both or none", c.HTTPCertFile, c.HTTPKeyFile)
@@ -102,7 +109,7 @@ func (c Config) Validate() error {
 		_, _, err := net.SplitHostPort(l.addr)
 		need(err == nil, "%s is %q: write host:port", l.name, l.addr)
 	}
-	need(c.HTTPCertFile != "" || loopback(c.HTTPListen), "http_listen is %q, not a loopback address, and there is no http_cert_file: give a certificate, tokens and passwords would travel in clear text", c.HTTPListen)
+	need(c.HTTPCertFile != "" || Loopback(c.HTTPListen), "http_listen is %q, not a loopback address, and there is no http_cert_file: give a certificate, tokens and passwords would travel in clear text", c.HTTPListen)
 	need(c.LinkTLS != nil || (c.CertFile != "" && c.KeyFile != "" && c.CAFile != ""),
 		"cert_file is %q, key_file is %q, ca_file is %q: give all three", c.CertFile, c.KeyFile, c.CAFile)
 	if c.BootstrapTokenHash != "" {
@@ -123,7 +130,8 @@ func (c Config) Validate() error {
 	return errors.Join(append(faults, c.Database.Validate(), c.Feed.Validate(), l.Validate())...)
 }
 
-func loopback(addr string) bool {
+// Loopback tells whether host:port is reached from this machine only.
+func Loopback(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return true // reported already

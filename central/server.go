@@ -20,6 +20,7 @@ import (
 	"meridian/internal/journal"
 	"meridian/ops/alarm"
 	"meridian/ops/metrics"
+	"meridian/ops/profile"
 	"meridian/replication/identity"
 	"meridian/replication/link"
 	"meridian/replication/seal"
@@ -224,22 +225,25 @@ func (s *Server) serveHTTP(ctx context.Context) error {
 	return nil
 }
 
-// handler serves the API, counted, and the metrics beside it.
+// handler serves the API, counted, and beside it metrics, status and profiles.
 func (s *Server) handler() (http.Handler, error) {
 	// The timeout's own answer keeps the API's error body.
 	counted := s.answers.count(http.TimeoutHandler(s.api, s.cfg.RequestTimeout,
 		`{"code":"unavailable","message":"the request took too long","remedy":"repeat it with the same Idempotency-Key"}`))
+	mux := http.NewServeMux()
+	mux.Handle("/", counted)
+	if err := profile.Register(mux, s.cfg.DebugTokenHash); err != nil {
+		return nil, err
+	}
 	if s.cfg.Registry == nil {
-		return counted, nil
+		return mux, nil
 	}
 	if err := s.exportMetrics(); err != nil {
 		return nil, err
 	}
-	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics.Handler(s.cfg.Registry, func(err error) {
 		s.log.Warn("a metric was left out", slog.Any("error", err))
 	}))
-	mux.Handle("/", counted)
 	return mux, nil
 }
 

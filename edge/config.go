@@ -35,9 +35,10 @@ const (
 
 // Config is one node of a region.
 type Config struct {
-	Region string
-	Node   string
-	Dir    string
+	Cluster string // the installation: nodes and a centre of another are refused
+	Region  string
+	Node    string
+	Dir     string
 
 	RadiusAuth netip.AddrPort // where Access-Requests come in
 	RadiusAcct netip.AddrPort // where Accounting-Requests come in
@@ -73,6 +74,12 @@ type Config struct {
 	// Disk are the limits of the data disk; its Dir is Dir.
 	Disk disk.Config
 
+	// ShutdownTimeout is how long the process waits for Close.
+	ShutdownTimeout time.Duration
+	// DebugTokenHash is the SHA-256, in hexadecimal, of the bearer token of
+	// /debug/pprof/; empty serves none.
+	DebugTokenHash string
+
 	Logger   *slog.Logger
 	Registry *metrics.Registry // nil: no metrics are exported
 }
@@ -83,6 +90,7 @@ func DefaultConfig() Config {
 	return Config{
 		Policy: command.DefaultPolicy(), TickEach: time.Second, IsolatedAfter: 10 * time.Second,
 		StaleAfter: 10 * time.Second, CutPerTick: 500, SnapshotEntries: 8192, Disk: disk.DefaultConfig(),
+		ShutdownTimeout: 8 * time.Second,
 	}
 }
 
@@ -92,6 +100,9 @@ func (c *Config) Validate() error {
 	bad := func(format string, args ...any) { faults = append(faults, fmt.Errorf("edge config: "+format, args...)) }
 	if !identity.ValidName(c.Region) || !identity.ValidName(c.Node) {
 		bad("region %q, node %q: give both, each 1 to 63 of a-z, 0-9 and hyphen", c.Region, c.Node)
+	}
+	if !identity.ValidName(c.Cluster) {
+		bad("cluster %q: name the installation by 1 to 63 of a-z, 0-9 and hyphen", c.Cluster)
 	}
 	if c.Dir == "" {
 		bad("dir is empty: name the node's data directory")
@@ -120,8 +131,8 @@ func (c *Config) Validate() error {
 	if c.Logger == nil {
 		bad("logger is missing")
 	}
-	if c.TickEach <= 0 || c.IsolatedAfter <= 0 || c.StaleAfter <= 0 || c.CutPerTick < 1 || c.SnapshotEntries < 1 {
-		bad("tick_each, isolated_after, stale_after, cut_per_tick and snapshot_entries must be above 0")
+	if c.TickEach <= 0 || c.IsolatedAfter <= 0 || c.StaleAfter <= 0 || c.CutPerTick < 1 || c.SnapshotEntries < 1 || c.ShutdownTimeout <= 0 {
+		bad("tick_each, isolated_after, stale_after, cut_per_tick, snapshot_entries and shutdown_timeout must be above 0")
 	}
 	d := c.Disk
 	d.Dir = c.Dir

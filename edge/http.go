@@ -16,6 +16,7 @@ import (
 	"meridian/ops/alarm"
 	"meridian/ops/health"
 	"meridian/ops/metrics"
+	"meridian/ops/profile"
 	"meridian/replication/raftnode"
 )
 
@@ -82,6 +83,9 @@ func (n *Node) openHTTP() error {
 		return err
 	}
 	checks.Register(mux)
+	if err := profile.Register(mux, n.cfg.DebugTokenHash); err != nil {
+		return err
+	}
 	if n.cfg.Registry != nil {
 		if err := n.exportMetrics(); err != nil {
 			return err

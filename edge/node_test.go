@@ -63,6 +63,7 @@ func testConfig(t *testing.T) Config {
 		t.Fatal(err)
 	}
 	c := DefaultConfig()
+	c.Cluster = "test"
 	c.Region, c.Node, c.Dir, c.Version = "north", "north-1", t.TempDir(), "test"
 	c.RadiusAuth = netip.MustParseAddrPort(freeAddr(t, "udp"))
 	c.RadiusAcct = netip.MustParseAddrPort(freeAddr(t, "udp"))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,7 +23,9 @@ func centralCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "central --config FILE", Short: "Run a centre server",
 		Long: "Runs a centre server: the API, the link that regions connect to, and the books in the database. It ends\n" +
-			"on SIGTERM or SIGINT within 10 seconds. Any number of them may share one database.",
+			"on SIGTERM or SIGINT within 10 seconds. Any number of them may share one database.\n\n" +
+			"A variable MERIDIAN_CENTRAL_ and the field's name in capitals (MERIDIAN_CENTRAL_HTTP) overrides the file;\n" +
+			"one that begins with MERIDIAN_ and is no field is refused. Secrets are read from files of mode 0600 only.",
 		Example: "  meridian central --print-defaults > centre.yaml\n  meridian central --config centre.yaml", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if defaults {
@@ -42,17 +45,13 @@ func configFlags(cmd *cobra.Command, config *string, defaults *bool) {
 	cmd.MarkFlagsMutuallyExclusive("config", "print-defaults")
 }
 
-func printDefaults(cmd *cobra.Command, s interface{ Describe() ([]byte, error) }) error {
-	data, err := s.Describe()
-	if err != nil {
-		return exitcode.Check("print the defaults: %w", err)
-	}
-	_, err = cmd.OutOrStdout().Write(data)
+func printDefaults(cmd *cobra.Command, s interface{ Describe() []byte }) error {
+	_, err := cmd.OutOrStdout().Write(s.Describe())
 	return err
 }
 
 func runCentral(ctx context.Context, file string) error {
-	cfg, logCfg, err := settings.LoadCentral(file)
+	cfg, logCfg, err := settings.LoadCentral(file, os.Environ())
 	if err != nil {
 		return exitcode.Misuse("%w", err)
 	}
@@ -72,11 +71,32 @@ func runCentral(ctx context.Context, file string) error {
 		}
 		return exitcode.Missing("%w", err)
 	}
-	defer server.Close()
 	select {
 	case <-ctx.Done():
+	case failed := <-server.Failed():
+		err = exitcode.Check("the centre ended: %w", failed)
+	}
+	// Requests are waited for up to ShutdownTimeout, the rest takes a moment.
+	return errors.Join(err, within(cfg.ShutdownTimeout+time.Second, "the centre", func() error {
+		server.Close()
 		return nil
-	case err := <-server.Failed():
-		return exitcode.Check("the centre ended: %w", err)
+	}))
+}
+
+// within stops a part and ends the process when that takes longer than the
+// budget: what was acknowledged is on disk, and a supervisor that waits kills.
+func within(budget time.Duration, what string, stop func() error) error {
+	stopped := make(chan error, 1)
+	go func() { stopped <- stop() }()
+	timer := time.NewTimer(budget)
+	defer timer.Stop()
+	select {
+	case err := <-stopped:
+		if err != nil {
+			return exitcode.Check("stop %s: %w", what, err)
+		}
+		return nil
+	case <-timer.C:
+		return exitcode.Check("%s did not stop within %s: it is left as it is; nothing acknowledged is lost", what, budget)
 	}
 }

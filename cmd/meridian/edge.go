@@ -20,7 +20,9 @@ func edgeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "edge --config FILE", Short: "Run a node of a region",
 		Long: "Runs one node of a region: RADIUS, the replicated state, and the link to the centre while it leads. It\n" +
-			"ends on SIGTERM or SIGINT within 10 seconds; a leader hands over first, and nothing acknowledged is lost.\n\n" +
+			"ends on SIGTERM or SIGINT within shutdown_timeout; a leader hands over first, and nothing acknowledged is lost.\n\n" +
+			"A variable MERIDIAN_EDGE_ and the field's name in capitals (MERIDIAN_EDGE_POLICY_CUT_AGE) overrides the file;\n" +
+			"one that begins with MERIDIAN_ and is no field is refused. Secrets are read from files of mode 0600 only.\n\n" +
 			"A node whose directory is empty is refused: a member without its disk would vote without what it had\n" +
 			"acknowledged. --found founds a new region, once, on all its nodes; --join waits for the leader to add the node\n" +
 			"(DELETE /v1/members/ID, then POST /v1/members, on the leader).",
@@ -47,7 +49,7 @@ func edgeCommand() *cobra.Command {
 }
 
 func runEdge(ctx context.Context, file string, start edge.Start) error {
-	cfg, logCfg, err := settings.LoadEdge(file)
+	cfg, logCfg, err := settings.LoadEdge(file, os.Environ())
 	if err != nil {
 		return exitcode.Misuse("%w", err)
 	}
@@ -69,8 +71,5 @@ func runEdge(ctx context.Context, file string, start edge.Start) error {
 		return exitcode.Missing("%w", errors.Join(err, node.Close()))
 	}
 	<-ctx.Done()
-	if err := node.Close(); err != nil {
-		return exitcode.Check("stop the node: %w", err)
-	}
-	return nil
+	return within(cfg.ShutdownTimeout, "the node", node.Close)
 }

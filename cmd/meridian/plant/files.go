@@ -42,6 +42,7 @@ func (l Layout) rel(name string) string { return "keys/" + name }
 
 func (l Layout) centreSettings() settings.Central {
 	s := settings.DefaultCentral()
+	s.Cluster = Cluster
 	s.StoreURLFile = l.rel("store.url")
 	s.HTTP, s.Link = l.CentreHTTP(), l.CentreLink()
 	s.Identity = l.identityFiles("centre")
@@ -52,7 +53,7 @@ func (l Layout) centreSettings() settings.Central {
 
 func (l Layout) nodeSettings(n int) settings.Edge {
 	s := settings.DefaultEdge()
-	s.Region, s.Node, s.Dir = Region, l.NodeID(n), "data/"+l.NodeID(n)
+	s.Cluster, s.Region, s.Node, s.Dir = Cluster, Region, l.NodeID(n), "data/"+l.NodeID(n)
 	s.RadiusAuth, s.RadiusAcct, s.HTTP = l.Auth(n).String(), l.Acct(n).String(), l.NodeHTTP(n)
 	s.Raft, s.Forward, s.Gossip = l.at(1, n, portRaft), l.at(1, n, portForward), l.at(1, n, portGossip)
 	s.Centre = []string{l.RelayLink()}

@@ -18,8 +18,11 @@ import (
 	"strings"
 )
 
-// Region is the name of the plant's one region.
-const Region = "north"
+// The names of the plant's installation and of its one region.
+const (
+	Cluster = "demo"
+	Region  = "north"
+)
 
 // Ports of the plant, the same on every address.
 const (

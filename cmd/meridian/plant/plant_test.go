@@ -109,12 +109,12 @@ func TestConfigsLoad(t *testing.T) {
 	if err := l.writeConfigs(); err != nil {
 		t.Fatal(err)
 	}
-	c, _, err := settings.LoadCentral(l.CentreConfig())
+	c, _, err := settings.LoadCentral(l.CentreConfig(), nil)
 	if err != nil || c.HTTPListen != "127.7.0.1:8080" || c.BootstrapTokenHash == "" || c.RegionKeys[Region] != l.RegionRingFile() {
 		t.Errorf("centre: %+v, %v", c, err)
 	}
 	for n := 1; n <= 3; n++ {
-		e, _, err := settings.LoadEdge(l.NodeConfig(n))
+		e, _, err := settings.LoadEdge(l.NodeConfig(n), nil)
 		if err != nil || e.Node != l.NodeID(n) || e.Dir != l.NodeDir(n) || len(e.Peers) != 3 || e.Policy.CutAge != 5 || e.Centre[0] != l.RelayLink() {
 			t.Errorf("node %d: %+v, %v", n, e, err)
 		}

@@ -14,49 +14,52 @@ import (
 // Edge is the file of `meridian edge`. Paths are taken from the file's own
 // folder.
 type Edge struct {
-	Region string `yaml:"region"`
-	Node   string `yaml:"node"`
-	Dir    string `yaml:"dir"`
+	Cluster string `yaml:"cluster" doc:"name of the installation, the same at the centre and in all its regions" is:"name" need:"acme"`
+	Region  string `yaml:"region" doc:"name of the region" is:"name" need:"north"`
+	Node    string `yaml:"node" doc:"name of this node, one of peers, never given to another machine" is:"name" need:"north-1"`
+	Dir     string `yaml:"dir" doc:"data directory; all paths are taken from this file's folder" need:"data"`
 
-	RadiusAuth string   `yaml:"radius_auth"`
-	RadiusAcct string   `yaml:"radius_acct"`
-	HTTP       string   `yaml:"http"`
-	Raft       string   `yaml:"raft"`
-	Forward    string   `yaml:"forward"`
-	Gossip     string   `yaml:"gossip"`
-	Centre     []string `yaml:"centre"`
-	Peers      []Peer   `yaml:"peers"`
+	RadiusAuth string   `yaml:"radius_auth" doc:"Access-Requests come in here" is:"address:port" need:"192.0.2.11:1812"`
+	RadiusAcct string   `yaml:"radius_acct" doc:"Accounting-Requests come in here" is:"address:port" need:"192.0.2.11:1813"`
+	HTTP       string   `yaml:"http" doc:"status, metrics and the node's API" is:"host:port" need:"192.0.2.11:8090"`
+	Raft       string   `yaml:"raft" doc:"between nodes, mutual TLS" is:"host:port" need:"192.0.2.11:7001"`
+	Forward    string   `yaml:"forward" doc:"between nodes, mutual TLS" is:"host:port" need:"192.0.2.11:7002"`
+	Gossip     string   `yaml:"gossip" doc:"between nodes, TCP and UDP, encrypted" is:"address:port" need:"192.0.2.11:7946"`
+	Centre     []string `yaml:"centre" doc:"link servers of the centre, tried in turn" is:"host:port" need:"[\"198.51.100.1:7000\"]"`
+	Peers      []Peer   `yaml:"peers" doc:"all nodes that found the region, this one included: id, raft, forward and gossip of each" need:"the four fields of this node"`
 
-	Identity      Identity `yaml:"identity"`
-	DataRingFile  string   `yaml:"data_ring_file"`
-	RingFile      string   `yaml:"region_ring_file"`
-	GossipKeyFile string   `yaml:"gossip_key_file"`
+	Identity       Identity `yaml:"identity" doc:"who this process is"`
+	DataRingFile   string   `yaml:"data_ring_file" doc:"keys that seal log, segments and snapshots, the same on all nodes" is:"secret file" need:"keys/north.data.ring"`
+	RingFile       string   `yaml:"region_ring_file" doc:"keys with which the centre seals the region's credentials" is:"secret file" need:"keys/north.ring"`
+	GossipKeyFile  string   `yaml:"gossip_key_file" doc:"32 octets in hexadecimal, the same on all nodes" is:"secret file" need:"keys/north.gossip"`
+	DebugTokenFile string   `yaml:"debug_token_file" doc:"one line, the bearer token of /debug/pprof/; empty: there is no /debug/pprof/" is:"secret file"`
 
-	Policy          Policy        `yaml:"policy"`
-	TickEach        time.Duration `yaml:"tick_each"`
-	IsolatedAfter   time.Duration `yaml:"isolated_after"`
-	StaleAfter      time.Duration `yaml:"stale_after"`
-	CutPerTick      int           `yaml:"cut_per_tick"`
-	SnapshotEntries uint64        `yaml:"snapshot_entries"`
-	Log             Log           `yaml:"log"`
+	Policy          Policy        `yaml:"policy" doc:"given to the region once, when it is founded; in whole seconds"`
+	TickEach        time.Duration `yaml:"tick_each" doc:"how often region time moves" min:"10ms" max:"1m"`
+	IsolatedAfter   time.Duration `yaml:"isolated_after" doc:"how long the link may be away before the region calls itself isolated" min:"100ms" max:"24h"`
+	StaleAfter      time.Duration `yaml:"stale_after" doc:"how long a node may hear no leader before it accepts only what needs no exactness" min:"1s" max:"1h"`
+	CutPerTick      int           `yaml:"cut_per_tick" doc:"sessions that each tick cuts after an outage" min:"1" max:"1_000_000"`
+	SnapshotEntries uint64        `yaml:"snapshot_entries" doc:"log entries after which a snapshot is due" min:"16" max:"100_000_000"`
+	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" doc:"after SIGTERM: hand over, answer what was taken in, and end within this" min:"1s" max:"9s"`
+	Log             Log           `yaml:"log" doc:"what is logged, on standard error"`
 }
 
 // Peer is a founding member of the region.
 type Peer struct {
-	ID      string `yaml:"id"`
-	Raft    string `yaml:"raft"`
-	Forward string `yaml:"forward"`
-	Gossip  string `yaml:"gossip"`
+	ID      string `yaml:"id" doc:"the node's name" is:"name" need:"north-1"`
+	Raft    string `yaml:"raft" doc:"its raft address" is:"host:port" need:"192.0.2.11:7001"`
+	Forward string `yaml:"forward" doc:"its forward address" is:"host:port" need:"192.0.2.11:7002"`
+	Gossip  string `yaml:"gossip" doc:"its gossip address" is:"host:port" need:"192.0.2.11:7946"`
 }
 
 // Policy is given to the region once, when it is founded.
 type Policy struct {
-	CutAge            time.Duration `yaml:"cut_age"`
-	StaleAfter        time.Duration `yaml:"stale_after"`
-	TombstoneLife     time.Duration `yaml:"tombstone_life"`
-	ReservationTTL    time.Duration `yaml:"reservation_ttl"`
-	MaxBacklogEntries int64         `yaml:"max_backlog_entries"`
-	DuePerTick        int64         `yaml:"due_per_tick"`
+	CutAge            time.Duration `yaml:"cut_age" doc:"usage is cut into the ledger at this age" min:"1s" max:"24h"`
+	StaleAfter        time.Duration `yaml:"stale_after" doc:"a session that was silent for so long is closed" min:"1m" max:"168h"`
+	TombstoneLife     time.Duration `yaml:"tombstone_life" doc:"closed sessions are remembered for so long; what is later is recorded and not charged" min:"1h" max:"8760h"`
+	ReservationTTL    time.Duration `yaml:"reservation_ttl" doc:"a reservation that no Start adopts ends after this" min:"1s" max:"1h"`
+	MaxBacklogEntries int64         `yaml:"max_backlog_entries" doc:"unacknowledged entries at which new sessions are refused" min:"1" max:"10_000_000_000"`
+	DuePerTick        int64         `yaml:"due_per_tick" doc:"due items that one tick handles" min:"1" max:"1_000_000"`
 }
 
 // DefaultEdge returns the documented defaults; who, where and the keys are the
@@ -66,7 +69,7 @@ func DefaultEdge() Edge {
 	p := d.Policy
 	return Edge{
 		Dir: "data", TickEach: d.TickEach, IsolatedAfter: d.IsolatedAfter, StaleAfter: d.StaleAfter,
-		CutPerTick: d.CutPerTick, SnapshotEntries: d.SnapshotEntries, Log: defaultLog(),
+		CutPerTick: d.CutPerTick, SnapshotEntries: d.SnapshotEntries, ShutdownTimeout: d.ShutdownTimeout, Log: defaultLog(),
 		Policy: Policy{
 			CutAge: seconds(p.CutAge), StaleAfter: seconds(p.StaleAfter), TombstoneLife: seconds(p.TombstoneLife),
 			ReservationTTL: seconds(p.ReservationTTL), MaxBacklogEntries: p.MaxBacklogEntries, DuePerTick: p.DuePerTick,
@@ -76,52 +79,99 @@ func DefaultEdge() Edge {
 
 func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }
 
-// LoadEdge reads the file and every file that it names. All faults are reported
-// at once, each with its path in the file and a remedy.
-func LoadEdge(path string) (edge.Config, logging.Config, error) {
+// LoadEdge reads the file, the environment (as os.Environ gives it) and every file
+// that is named. All faults are told at once; each is a *Fault.
+func LoadEdge(path string, environ []string) (edge.Config, logging.Config, error) {
 	s := DefaultEdge()
-	l, err := load(path, &s)
+	l, err := load(path, environ, envEdge, &s)
 	if err != nil {
 		return edge.Config{}, logging.Config{}, err
 	}
 	cfg := edge.DefaultConfig()
-	cfg.Region, cfg.Node, cfg.Dir = s.Region, s.Node, l.path(s.Dir)
-	cfg.RadiusAuth = l.addrPort("radius_auth", s.RadiusAuth)
-	cfg.RadiusAcct = l.addrPort("radius_acct", s.RadiusAcct)
+	cfg.Cluster, cfg.Region, cfg.Node, cfg.Dir = s.Cluster, s.Region, s.Node, l.path(s.Dir)
+	cfg.RadiusAuth, _ = netip.ParseAddrPort(s.RadiusAuth) // checked by load
+	cfg.RadiusAcct, _ = netip.ParseAddrPort(s.RadiusAcct)
 	cfg.HTTP, cfg.Raft, cfg.Forward, cfg.Gossip, cfg.Centre = s.HTTP, s.Raft, s.Forward, s.Gossip, s.Centre
 	for _, p := range s.Peers {
 		cfg.Peers = append(cfg.Peers, edge.Peer(p))
 	}
+	l.peers(s)
 	cfg.Identity = l.bundle("identity", s.Identity)
 	if cfg.Identity != nil && cfg.Identity.ID != identity.Node(s.Region, s.Node) {
-		l.fault("identity", "the certificate names %s: give the one issued to node %s of region %s", cfg.Identity.ID, s.Node, s.Region)
+		l.fault("identity.cert", "the certificate names %s: give the one issued to node %s of region %s", cfg.Identity.ID, s.Node, s.Region)
 	}
 	cfg.DataRing = read(l, "data_ring_file", s.DataRingFile, seal.LoadRing)
 	cfg.Ring = read(l, "region_ring_file", s.RingFile, seal.LoadRing)
 	cfg.GossipKey = read(l, "gossip_key_file", s.GossipKeyFile, gossip.LoadKey)
+	cfg.DebugTokenHash = tokenHash(read(l, "debug_token_file", s.DebugTokenFile, secret))
 	cfg.TickEach, cfg.IsolatedAfter, cfg.StaleAfter = s.TickEach, s.IsolatedAfter, s.StaleAfter
-	cfg.CutPerTick, cfg.SnapshotEntries = s.CutPerTick, s.SnapshotEntries
+	cfg.CutPerTick, cfg.SnapshotEntries, cfg.ShutdownTimeout = s.CutPerTick, s.SnapshotEntries, s.ShutdownTimeout
 	p := &cfg.Policy
 	p.CutAge = l.seconds("policy.cut_age", s.Policy.CutAge)
 	p.StaleAfter = l.seconds("policy.stale_after", s.Policy.StaleAfter)
 	p.TombstoneLife = l.seconds("policy.tombstone_life", s.Policy.TombstoneLife)
 	p.ReservationTTL = l.seconds("policy.reservation_ttl", s.Policy.ReservationTTL)
 	p.MaxBacklogEntries, p.DuePerTick = s.Policy.MaxBacklogEntries, s.Policy.DuePerTick
-	return cfg, l.log(s.Log), l.err()
-}
-
-func (l *loader) addrPort(field, value string) netip.AddrPort {
-	ap, err := netip.ParseAddrPort(value)
-	if err != nil {
-		l.fault(field, "%q: write address:port, e.g. 192.0.2.10:1812", value)
-	}
-	return ap
+	return cfg, s.Log.config(), l.err()
 }
 
 // seconds wants whole seconds, the unit of the region's policy.
 func (l *loader) seconds(field string, d time.Duration) int64 {
-	if d%time.Second != 0 {
-		l.fault(field, "%s: write whole seconds", d)
+	if d%time.Second != 0 && !l.faulty(field) {
+		l.fault(field, "write whole seconds")
 	}
 	return int64(d / time.Second)
+}
+
+// peers checks the members against each other and against this node's addresses.
+func (l *loader) peers(s Edge) {
+	if len(s.Peers) == 0 || l.faulty("peers") {
+		return
+	}
+	self := false
+	seen := map[string]string{}
+	once := func(path, value string) {
+		if first, twice := seen[value]; twice && value != "" {
+			l.fault(path, "the same as %s: give each its own", first)
+			return
+		}
+		seen[value] = path
+	}
+	for i, p := range s.Peers {
+		at := indexed("peers", i)
+		once(at+".id", p.ID)
+		once(at+".raft", p.Raft)
+		once(at+".forward", p.Forward)
+		once(at+".gossip", p.Gossip)
+		if p.ID != s.Node {
+			continue
+		}
+		self = true
+		for _, own := range []struct{ name, here, there string }{{"raft", s.Raft, p.Raft}, {"forward", s.Forward, p.Forward}, {"gossip", s.Gossip, p.Gossip}} {
+			if own.here != own.there {
+				l.fault(at+"."+own.name, "this node's own %s is %q: write the same in both places", own.name, own.here)
+			}
+		}
+	}
+	if !self && s.Node != "" {
+		l.fault("peers", "this node %q is not among them: list all founding members", s.Node)
+	}
+	l.apart(s)
+}
+
+// apart wants an address of its own for each of the node's listeners.
+func (l *loader) apart(s Edge) {
+	type listener struct{ name, addr string }
+	for _, group := range [][]listener{
+		{{"raft", s.Raft}, {"forward", s.Forward}, {"gossip", s.Gossip}, {"http", s.HTTP}},
+		{{"gossip", s.Gossip}, {"radius_auth", s.RadiusAuth}, {"radius_acct", s.RadiusAcct}},
+	} {
+		seen := map[string]string{}
+		for _, x := range group {
+			if first, twice := seen[x.addr]; twice && x.addr != "" {
+				l.fault(x.name, "the same address as %s: give each listener its own", first)
+			}
+			seen[x.addr] = x.name
+		}
+	}
 }
