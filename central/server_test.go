@@ -196,7 +196,7 @@ func TestServer(t *testing.T) {
 	}
 	s := start(t, cfg)
 	post(t, s, "/v1/regions", `{"name":"north"}`)
-	post(t, s, "/v1/offerings", `{"id":"prepaid","name":"P","currency":"EUR","service":"internet","usage":{"unit":"bytes","price":"1.00","per":"1GB"},
+	post(t, s, "/v1/offerings", `{"id":"prepaid","name":"P","currency":"EUR","service":"internet","usage":[{"name":"usage","unit":"bytes","rates":[{"price":"1.00 per GB"}]}],
 		"profile":{"session_limit":1,"interim":"60s"},"reservation":{"quota":"10MB","ttl":"180s"},"overrun":"owed"}`)
 	post(t, s, "/v1/subscribers", `{"subscribers":[{"customer_id":"c-u","account_id":"a-u","subscription_id":"s-u","name":"U","currency":"EUR","home":"north","login":"u","password":"pw","offering":"prepaid","deposit":"9.00"}]}`)
 

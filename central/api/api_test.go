@@ -37,7 +37,7 @@ id: prepaid
 name: Prepaid by volume
 currency: EUR
 service: internet
-usage: {unit: bytes, price: "1.00", per: 1GB}
+usage: [{name: usage, unit: bytes, rates: [{price: 1.00 per GB}]}]
 profile: {session_limit: 1, interim: 60s, up: 10Mbit, down: 50Mbit}
 reservation: {quota: 10MB, ttl: 180s}
 overrun: owed

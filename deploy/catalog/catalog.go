@@ -1,5 +1,5 @@
 // Package catalog holds the offerings that come with Meridian, as the YAML files
-// that a marketer would write. It holds data only; central/catalog reads it.
+// that a marketer would write. It holds data only; internal/sheet reads it.
 package catalog
 
 import "embed"

@@ -34,6 +34,7 @@ func importTable() []importRule {
 		{"internal/mschap", []string{"internal/invariant"}, "it is a protocol's arithmetic; the centre makes its hashes, the edge checks with them"},
 		{"internal/rating", []string{"internal/tariff", "internal/money", "internal/invariant", "internal/canon"}, "a price depends on tariff and usage alone"},
 		{"internal/journal", []string{"internal/rating", "internal/money", "internal/invariant", "internal/canon"}, "a ledger stands for itself: beside amounts it holds the slices that priced a usage"},
+		{"internal/sheet", sharedCore, "a sheet is read at the centre and at a shell; what it may say is the vocabulary's"},
 		{"internal/feed", sharedCore, "both sides read the feed's vocabulary"},
 		{"internal/verify", sharedCore, "an auditor that shares the code it audits proves nothing"},
 		{"edge/session", []string{"internal/invariant", "internal/canon"}, "counters know no money"},
@@ -84,7 +85,7 @@ func importTable() []importRule {
 // domains is what a domain package of the centre may use: its peers, but no
 // SQL, no server and no composition root.
 func domains() []string {
-	return with(sharedCore, "central/*", "!central/cockroach", "!central/embedded", "!central/api", "!central/console")
+	return with(sharedCore, "internal/sheet", "central/*", "!central/cockroach", "!central/embedded", "!central/api", "!central/console")
 }
 
 // walls hold for tests too: no test may make two sides depend on each other.
@@ -115,6 +116,8 @@ func foreignTable() []foreignRule {
 		{"github.com/cockroachdb", []string{"central/cockroach/..."}, "SQL is spoken in central/cockroach"},
 		{"github.com/lib/pq", nil, "pgx is the one driver"},
 		{"database/sql", []string{"central/cockroach/..."}, "SQL is spoken in central/cockroach"},
+		{"github.com/goccy/go-yaml", []string{"internal/sheet", "cmd/..."}, "tariff sheets are read in one place; settings are cmd's"},
+		{"github.com/santhosh-tekuri/jsonschema", nil, "the schema is checked in tests; the reader judges"},
 		{"layeh.com/radius", []string{"radius/..."}, "package radius wraps it, with bounds"},
 		{"github.com/hashicorp/raft", []string{"replication/...", "edge/store"}, "raft is behind edge/store"},
 		{"github.com/hashicorp/memberlist", []string{"replication/..."}, "membership is replication's"},
