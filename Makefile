@@ -24,7 +24,7 @@ SEQUENTIAL_PATTERN := ^$(MODULE)/($(SEQUENTIAL))(/|$$)
 
 GO_DIRS := $(wildcard cmd central edge replication radius proto ops internal)
 
-.PHONY: help setup build demo test test-cockroach bench lint fmt proto clean
+.PHONY: help setup build demo test test-cockroach bench sim soak lint fmt proto clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,12 +86,15 @@ fmt: ## format all Go files
 proto: ## generate Go code from the .proto files
 	proto/generate.sh
 
-ifneq ($(wildcard internal/sim/*_test.go),)
-.PHONY: sim
-SEED ?= 1
+SEED  ?= 1
+SEEDS ?= 2000
+
 sim: ## replay one simulated run (SEED=n)
-	$(GO) test ./internal/sim -count=1 -v -run TestSeed -seed $(SEED)
-endif
+	$(GO) test ./internal/sim -count=1 -v -run '^TestSeed$$' -seed $(SEED)
+
+soak: ## many simulated runs, and for each mutation of the rules the first seed that finds it (SEEDS=2000)
+	$(GO) test ./internal/sim -count=1 -v -timeout 60m -run '^TestSeeds$$' -seeds $(SEEDS)
+	$(GO) test ./internal/sim/mutation -count=1 -v -timeout 60m -search 500
 
 clean: ## remove what was built
 	rm -rf bin

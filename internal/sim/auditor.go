@@ -3,8 +3,8 @@ package sim
 import (
 	"context"
 	"fmt"
-	"math/big"
 	"strings"
+	"time"
 
 	"meridian/edge/command"
 	"meridian/internal/journal"
@@ -31,15 +31,16 @@ type auditor struct {
 	failures []string
 	packets  int
 	acks     int
+	since    map[string]time.Duration // what should not last, and since when it does
 }
 
 func newAuditor(w *World) *auditor {
-	return &auditor{w: w, lives: map[journal.SessionKey]*life{}}
+	return &auditor{w: w, lives: map[journal.SessionKey]*life{}, since: map[string]time.Duration{}}
 }
 
 func (a *auditor) fail(format string, args ...any) {
 	if len(a.failures) < 5 {
-		a.failures = append(a.failures, fmt.Sprintf("at %s: ", a.w.now)+fmt.Sprintf(format, args...))
+		a.failures = append(a.failures, fmt.Sprintf("auditor: at %s: ", a.w.now)+fmt.Sprintf(format, args...))
 	}
 }
 
@@ -93,17 +94,25 @@ func (w *World) quiet() bool { return w.describe() == "" }
 // describe says what is still under way.
 func (w *World) describe() string {
 	var left []string
-	add := func(cond bool, format string, args ...any) {
-		if cond {
-			left = append(left, fmt.Sprintf(format, args...))
+	for _, p := range w.people {
+		if p.online || p.unacked > 0 {
+			left = append(left, fmt.Sprintf("%s online %t, %d reports unacknowledged", p.login, p.online, p.unacked))
 		}
 	}
-	for _, p := range w.people {
-		add(p.online || p.unacked > 0, "%s online %t, %d reports unacknowledged", p.login, p.online, p.unacked)
+	for _, r := range w.regions {
+		left = append(left, r.describe()...)
 	}
-	r := w.region
+	return strings.Join(left, "; ")
+}
+
+func (r *region) describe() (left []string) {
+	add := func(cond bool, format string, args ...any) {
+		if cond {
+			left = append(left, r.name+": "+fmt.Sprintf(format, args...))
+		}
+	}
 	if r.leader < 0 {
-		return "no leader"
+		return []string{r.name + ": no leader"}
 	}
 	s := r.nodes[r.leader].state
 	c := s.Count()
@@ -112,31 +121,22 @@ func (w *World) describe() string {
 	for _, n := range r.nodes {
 		add(!n.up || n.applied != len(r.log), "node %s applied %d of %d", n.id, n.applied, len(r.log))
 	}
-	rows, err := w.office.sink.Feed(context.Background(), "north", s.FeedVersion, 1)
+	rows, err := r.w.office.sink.Feed(context.Background(), r.name, s.FeedVersion, 1)
 	add(err != nil || len(rows) > 0, "feed after %d: %d rows, %v", s.FeedVersion, len(rows), err)
-	return strings.Join(left, "; ")
+	return left
 }
 
 // check runs V1–V9 on what is left, and the auditor's own arithmetic.
 func (a *auditor) check() (Summary, error) {
 	w := a.w
-	sum := Summary{Sessions: len(a.lives), Packets: a.packets, Acked: a.acks, Crashes: w.region.crashes, Cuts: w.office.cuts}
-	if len(a.failures) > 0 {
-		return sum, fmt.Errorf("%s", strings.Join(a.failures, "\n"))
+	sum := Summary{Sessions: len(a.lives), Packets: a.packets, Acked: a.acks, Cuts: w.office.cuts}
+	for _, r := range w.regions {
+		sum.Crashes += r.crashes
 	}
-	if _, err := w.region.do(&command.Audit{}); err != nil {
-		return sum, err
-	}
-	var reports []verify.EdgeReport
-	for _, n := range w.region.nodes {
-		n.catchUp(w.region.log)
-		rep := n.state.Report()
-		rep.Node, rep.Index, rep.Entries = n.id, uint64(n.applied), n.entries
-		if w.cfg.Faults != (Faults{}) {
-			// The bound is stated for a region that takes reports and reaches its NAS.
-			rep.OverrunBound = -1
-		}
-		reports = append(reports, rep)
+	broken := a.failures
+	reports, err := a.reports()
+	if err != nil {
+		return sum, fmt.Errorf("%s", strings.Join(append(broken, err.Error()), "\n"))
 	}
 	versions, err := w.office.services.Catalog.List(context.Background(), "", 0, 1000)
 	if err != nil {
@@ -146,7 +146,6 @@ func (a *auditor) check() (Summary, error) {
 	for i := range versions {
 		offerings = append(offerings, &versions[i].Offering)
 	}
-	var broken []string
 	for _, f := range verify.Check(context.Background(), w.office.store.Reader(), reports, &a.witness, verify.Options{Offerings: offerings}) {
 		if !f.OK {
 			broken = append(broken, f.ID+": "+f.Detail)
@@ -155,84 +154,35 @@ func (a *auditor) check() (Summary, error) {
 	if len(broken) > 0 {
 		return sum, fmt.Errorf("%s", strings.Join(broken, "\n"))
 	}
-	return sum, a.charge(&sum, offerings)
+	books, err := a.read(offerings)
+	if err != nil {
+		return sum, fmt.Errorf("auditor: %w", err)
+	}
+	sum.Entries, sum.Charged, sum.Overrun = books.entries, books.charged, books.overrun
+	a.atRest(books)
+	if len(a.failures) > 0 {
+		return sum, fmt.Errorf("%s", strings.Join(a.failures, "\n"))
+	}
+	return sum, nil
 }
 
-// charge holds the ledger against what was truly used.
-func (a *auditor) charge(sum *Summary, offerings []*tariff.Offering) error {
-	ctx, w := context.Background(), a.w
-	type priced struct {
-		session journal.SessionKey
-		version uint32
-	}
-	used := map[priced]int64{}
-	taken := map[priced]int64{}
-	seen := map[journal.SessionKey]uint64{}
-	spent, paid := map[string]int64{}, map[string]int64{}
-	version := map[journal.SessionKey]uint32{}
-	err := w.office.store.Reader().Entries(ctx, "north", func(_, _ uint64, raw []byte, _ journal.Hash) error {
-		e, err := journal.DecodeEntry(raw)
-		if err != nil {
-			return err
+// reports asks every node of every region for its totals at one point of the log.
+func (a *auditor) reports() ([]verify.EdgeReport, error) {
+	var out []verify.EdgeReport
+	for _, r := range a.w.regions {
+		if _, err := r.do(&command.Audit{}); err != nil {
+			return nil, err
 		}
-		sum.Entries++
-		switch {
-		case e.Kind == journal.KindUsage:
-			version[e.Session] = e.Usage.OfferingVersion
-			if e.Usage.Offering == "volume" {
-				used[priced{e.Session, e.Usage.OfferingVersion}] += int64(e.Usage.InOctets + e.Usage.OutOctets)
+		for _, n := range r.nodes {
+			n.catchUp(r.log)
+			rep := n.state.Report()
+			rep.Node, rep.Index, rep.Entries = n.id, uint64(n.applied), n.entries
+			if a.w.cfg.Faults != (Faults{}) {
+				// The bound is stated for a region that takes reports and reaches its NAS.
+				rep.OverrunBound = -1
 			}
-			seen[e.Session] += e.Usage.InOctets + e.Usage.OutOctets
-		case e.Kind == journal.KindCharge:
-			taken[priced{e.Session, version[e.Session]}] += e.Amount
-		case e.Kind == journal.KindOverrun:
-			taken[priced{e.Session, version[e.Session]}] += e.Amount
-			sum.Overrun += e.Amount
-		}
-		if e.Kind.Spends() {
-			spent[e.Account] += e.Amount
-			sum.Charged += e.Amount
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for key, l := range a.lives {
-		if truth := l.in + l.out; l.stopped && seen[key] != truth {
-			return fmt.Errorf("auditor: session %s used %d octets, the ledger has %d", key, truth, seen[key])
+			out = append(out, rep)
 		}
 	}
-	price := map[uint32]*tariff.Offering{}
-	for _, o := range offerings {
-		if o.ID == "volume" {
-			price[o.Version] = o
-		}
-	}
-	for k, quantity := range used {
-		u := price[k.version].Usage[0].Rates[0].Price
-		want := new(big.Int).Mul(big.NewInt(quantity), big.NewInt(int64(u.Amount)))
-		want.Quo(want, big.NewInt(u.Per))
-		if want.Int64() != taken[k] {
-			return fmt.Errorf("auditor: session %s by version %d: %d octets are worth %s, %d was taken", k.session, k.version, quantity, want, taken[k])
-		}
-	}
-	err = w.office.store.Reader().Buckets(ctx, func(b verify.CentreBucket) error {
-		for _, l := range b.Leases {
-			paid[b.Account] += l.S
-		}
-		if b.Credited != int64(w.office.deposits[b.Account]) {
-			return fmt.Errorf("auditor: account %s paid in %s, the centre credited %d", b.Account, w.office.deposits[b.Account], b.Credited)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for account, n := range spent {
-		if paid[account] != n {
-			return fmt.Errorf("auditor: account %s spent %d by its entries, %d by its lease", account, n, paid[account])
-		}
-	}
-	return nil
+	return out, nil
 }

@@ -28,10 +28,10 @@ type office struct {
 	store    *memstore.Store
 	services *central.Services
 	sink     link.Sink
-	awayTill time.Duration
+	deadTill time.Duration // the centre is down until then
 	serial   int
-	price    uint32 // versions of the volume offering
 	deposits map[string]money.Amount
+	orders   map[string]feed.Order
 	cuts     int
 }
 
@@ -40,36 +40,28 @@ func newOffice(w *World) (*office, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &office{w: w, store: memstore.New(), deposits: map[string]money.Amount{}, price: 1}
+	o := &office{w: w, store: memstore.New(), deposits: map[string]money.Amount{}, orders: map[string]feed.Order{}}
 	o.services = central.NewServices(o.store, central.Deps{
 		Now: w.clock, NewID: func() string { o.serial++; return fmt.Sprintf("id-%06d", o.serial) },
-		Sealer: central.Rings{"north": ring}, Feed: centralfeed.DefaultConfig(),
+		Sealer: central.Rings{"north": ring, "south": ring}, Feed: centralfeed.DefaultConfig(),
 	})
 	o.sink = o.services.Regions
 	return o, nil
 }
 
-// reachable tells whether the link could be up.
-func (o *office) reachable() bool { return o.w.calm || o.w.now >= o.awayTill }
-
-// cut takes the link away for a while.
-func (o *office) cut(d time.Duration) {
-	o.cuts++
-	o.awayTill = o.w.now + d
-}
-
 // survives is false when the centre dies right after what it just committed.
 func (o *office) survives() bool {
 	if o.w.chance(o.w.cfg.Faults.CentreCrash) {
-		o.cut(o.w.upTo(20 * time.Second))
+		o.cuts++
+		o.deadTill = o.w.now + o.w.upTo(20*time.Second)
 		return false
 	}
 	return true
 }
 
 // stale delivers an old batch once more: it must change nothing.
-func (o *office) stale(b link.Batch) {
-	if _, _, err := o.sink.Ingest(context.Background(), "north", b); err != nil {
+func (o *office) stale(region string, b link.Batch) {
+	if _, _, err := o.sink.Ingest(context.Background(), region, b); err != nil {
 		o.w.audit.fail("an old batch: %v", err)
 	}
 }
@@ -84,10 +76,13 @@ func volume(version uint32, validFrom int64, price money.Amount) tariff.Offering
 	}
 }
 
+// dayPrice is what a day of the flat rate costs, in micro-units.
+const dayPrice = money.Micro
+
 func flatRate() tariff.Offering {
 	return tariff.Offering{
 		ID: "flat", Version: 1, Name: "Flat", Currency: "EUR", ValidFrom: epochStart.Unix() - 1, Service: "internet",
-		Recurring: tariff.EachDays(10*money.Micro, 30),
+		Recurring: tariff.EachDays(dayPrice, 1),
 		Profile:   tariff.Profile{SessionLimit: 2, InterimSeconds: 60}, Overrun: tariff.Absorbed,
 	}
 }
@@ -100,12 +95,17 @@ func (w *World) open() error {
 	}
 	w.office = o
 	ctx := context.Background()
-	_, err = o.services.Registry.Create(ctx, "north")
-	errs := []error{err}
+	var errs []error
+	for _, r := range w.regions {
+		_, err = o.services.Registry.Create(ctx, r.name)
+		errs = append(errs, err)
+	}
 	_, err = o.services.Catalog.Publish(ctx, []tariff.Offering{volume(0, epochStart.Unix()-1, 5*money.Micro), flatRate()})
 	errs = append(errs, err)
-	_, err = o.services.Accounts.RegisterNAS(ctx, accounts.NewNAS{ID: "nas", Region: "north", Address: "127.0.2.1", Vendor: "generic", Secret: "s3cret-of-nas"})
-	errs = append(errs, err)
+	for i, r := range w.regions {
+		_, err = o.services.Accounts.RegisterNAS(ctx, accounts.NewNAS{ID: r.nas, Region: r.name, Address: fmt.Sprintf("127.0.2.%d", i+1), Vendor: "generic", Secret: "s3cret-of-nas"})
+		errs = append(errs, err)
+	}
 	_, err = o.services.Accounts.CreateCustomer(ctx, accounts.NewCustomer{ID: "cust", Kind: "individual", Name: "Customer"})
 	errs = append(errs, err)
 	for i := range w.cfg.Subscribers {
@@ -113,17 +113,18 @@ func (w *World) open() error {
 		w.people = append(w.people, p)
 		_, err = o.services.Accounts.OpenAccount(ctx, accounts.NewAccount{ID: p.account, Customer: "cust", Currency: "EUR"})
 		errs = append(errs, err)
-		_, err = o.services.Accounts.Subscribe(ctx, accounts.NewSubscription{ID: p.id, Account: p.account, Home: "north", Login: p.login, Password: "password-of-" + p.login, Offering: p.offering})
+		_, err = o.services.Accounts.Subscribe(ctx, accounts.NewSubscription{ID: p.id, Account: p.account, Home: p.region.name, Login: p.login, Password: "password-of-" + p.login, Offering: p.offering})
 		errs = append(errs, err)
 		o.deposit(p, money.Amount(w.rng.IntN(3*money.Micro)+1))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	w.region.leader = -1
-	w.region.elect()
-	w.every(time.Second, w.region.second)
-	w.every(250*time.Millisecond, w.region.step)
+	for _, r := range w.regions {
+		r.elect()
+		w.every(time.Second, r.second)
+		w.every(250*time.Millisecond, r.step)
+	}
 	w.every(500*time.Millisecond, o.sequence)
 	w.every(7*time.Second, o.business)
 	for _, p := range w.people {
@@ -170,8 +171,14 @@ func (o *office) business() {
 		if o.w.rng.IntN(3) == 0 {
 			order = feed.Order{Subscription: p.id, Action: []feed.Action{feed.ActionBar, feed.ActionUnbar}[o.w.rng.IntN(2)]}
 		}
-		if _, err := o.services.Orders.Place(context.Background(), order); err != nil {
-			o.w.audit.fail("order: %v", err)
+		if o.w.rng.IntN(3) == 0 {
+			order.NotBefore = o.w.unix() + int64(o.w.rng.IntN(60))
 		}
+		placed, err := o.services.Orders.Place(context.Background(), order)
+		if err != nil {
+			o.w.audit.fail("order: %v", err)
+			return
+		}
+		o.orders[placed.ID] = placed.Order
 	}
 }

@@ -25,11 +25,14 @@ var (
 // and come back from a snapshot and the log.
 type region struct {
 	w       *World
+	name    string
+	nas     string   // its only NAS
 	log     [][]byte // committed entries, each an encoded batch
 	nodes   []*replica
 	leader  int // index, −1 when there is none
 	term    uint64
 	link    *stream
+	cutTill time.Duration // the link is cut until then
 	changed chan struct{}
 
 	crashes int
@@ -47,10 +50,10 @@ type replica struct {
 	snapKept  []verify.RawEntry
 }
 
-func newRegion(w *World) *region {
-	r := &region{w: w, leader: -1, changed: make(chan struct{})}
+func newRegion(w *World, name string) *region {
+	r := &region{w: w, name: name, nas: "nas-" + name, leader: -1, changed: make(chan struct{})}
 	for i := range w.cfg.Nodes {
-		r.nodes = append(r.nodes, &replica{id: fmt.Sprintf("north-%d", i+1), up: true, state: fsm.New()})
+		r.nodes = append(r.nodes, &replica{id: fmt.Sprintf("%s-%d", name, i+1), up: true, state: fsm.New()})
 	}
 	return r
 }
@@ -149,7 +152,7 @@ func (r *region) elect() {
 	r.term++
 	r.leader = up[r.w.rng.IntN(len(up))]
 	r.nodes[r.leader].catchUp(r.log)
-	r.link = newStream(r.w)
+	r.link = newStream(r)
 }
 
 // heal brings all nodes back.
@@ -181,6 +184,9 @@ func (r *region) second() {
 			n.catchUp(r.log)
 		}
 	}
+	if w.rng.IntN(30) == 0 {
+		r.compare()
+	}
 	if r.leader < 0 {
 		return
 	}
@@ -191,7 +197,7 @@ func (r *region) second() {
 		}
 	}
 	if !r.nodes[r.leader].state.Configured {
-		if _, err := r.do(&command.Configure{Region: "north", Policy: policy()}); err != nil {
+		if _, err := r.do(&command.Configure{Region: r.name, Policy: policy()}); err != nil {
 			return
 		}
 	}
@@ -206,6 +212,20 @@ func (r *region) second() {
 	}
 }
 
+// compare holds the states of nodes that applied equally much against each other.
+func (r *region) compare() {
+	var first *replica
+	for _, n := range r.nodes {
+		switch {
+		case !n.up:
+		case first == nil:
+			first = n
+		case n.applied == first.applied && n.state.Hash() != first.state.Hash():
+			r.w.audit.fail("V6: nodes %s and %s have applied %d entries and differ", first.id, n.id, n.applied)
+		}
+	}
+}
+
 // effects sends what the leader finds queued, as edge/aaa does.
 func (r *region) effects() {
 	if r.leader < 0 {
@@ -214,7 +234,7 @@ func (r *region) effects() {
 	for _, e := range r.nodes[r.leader].state.Effects(20) {
 		w := r.w
 		w.send(func() {
-			for _, p := range w.people {
+			for _, p := range r.people() {
 				if outcome, mine := p.effect(e); mine {
 					w.send(func() {
 						_, _ = r.do(&command.EffectsDone{Done: []command.EffectResult{{ID: e.ID, Outcome: outcome}}})
@@ -270,3 +290,14 @@ func (l leaderLog) HashAt(seq uint64) (journal.Hash, error) {
 }
 
 var _ uplink.Log = leaderLog{}
+
+// people are the subscribers that are at home in the region.
+func (r *region) people() []*subscriber {
+	var out []*subscriber
+	for _, p := range r.w.people {
+		if p.region == r {
+			out = append(out, p)
+		}
+	}
+	return out
+}

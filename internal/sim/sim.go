@@ -12,6 +12,7 @@ import (
 	"container/heap"
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"time"
 )
 
@@ -25,13 +26,16 @@ type Faults struct {
 	LinkAway        time.Duration // most that the link stays away
 	CentreCrash     int           // per second: the centre dies with work in hand
 	Snapshot        int           // per second: a node takes a snapshot
+	FeedGap         int           // of a batch of feed rows: it goes missing on a living stream
+	Overlap         int           // of a batch of entries: it begins below what was sent before
 }
 
 // Config is one run.
 type Config struct {
 	Seed        uint64
-	Nodes       int
-	Subscribers int
+	Regions     int           // at most 2
+	Nodes       int           // of each region
+	Subscribers int           // of all regions together
 	Duration    time.Duration // virtual time with faults; then everything heals
 	Faults      Faults
 }
@@ -40,12 +44,13 @@ type Config struct {
 // a strength drawn from the seed.
 func Default(seed uint64) Config {
 	r := rand.New(rand.NewPCG(seed, 1))
+	shape := [...]struct{ regions, nodes int }{{1, 1}, {1, 3}, {1, 5}, {2, 3}, {2, 3}}[r.IntN(5)]
 	return Config{
-		Seed: seed, Nodes: []int{1, 3, 3, 5}[r.IntN(4)], Subscribers: 4 + r.IntN(8), Duration: time.Duration(5+r.IntN(10)) * time.Minute,
+		Seed: seed, Regions: shape.regions, Nodes: shape.nodes, Subscribers: 4 + r.IntN(8), Duration: time.Duration(5+r.IntN(10)) * time.Minute,
 		Faults: Faults{
 			Drop: r.IntN(150), Duplicate: r.IntN(150), Delay: time.Duration(r.IntN(8000)) * time.Millisecond,
 			NodeCrash: r.IntN(15), LeaderCrash: r.IntN(15), LinkCut: r.IntN(40), LinkAway: time.Duration(1+r.IntN(180)) * time.Second,
-			CentreCrash: r.IntN(15), Snapshot: r.IntN(60),
+			CentreCrash: r.IntN(15), Snapshot: r.IntN(60), FeedGap: r.IntN(30), Overlap: r.IntN(200),
 		},
 	}
 }
@@ -62,10 +67,10 @@ type World struct {
 	serial uint64
 	calm   bool // faults are over
 
-	office *office
-	region *region
-	people []*subscriber
-	audit  *auditor
+	office  *office
+	regions []*region
+	people  []*subscriber
+	audit   *auditor
 }
 
 type event struct {
@@ -150,20 +155,44 @@ func (w *World) runUntil(end time.Duration) {
 func newWorld(cfg Config) *World {
 	w := &World{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 2))}
 	w.audit = newAuditor(w)
-	w.region = newRegion(w)
+	for _, name := range []string{"north", "south"}[:cfg.Regions] {
+		w.regions = append(w.regions, newRegion(w, name))
+	}
 	return w
 }
 
-// Run plays a whole run: faults, then calm until everything is quiet, then the
-// auditor. The error names what does not hold.
-func Run(cfg Config) (Summary, error) {
+// Run plays a whole run: faults, then calm with people online, then everybody
+// goes home and everything becomes quiet, then the auditor. The error names what
+// does not hold; a panic of the product is one.
+func Run(cfg Config) (s Summary, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("seed %d: panic: %v\n%s", cfg.Seed, p, debug.Stack())
+		}
+	}()
 	w := newWorld(cfg)
 	if err := w.open(); err != nil {
 		return Summary{}, fmt.Errorf("seed %d: open: %w", cfg.Seed, err)
 	}
 	w.runUntil(cfg.Duration)
+	w.settle()
+	if s, err = w.audit.check(); err != nil {
+		return s, fmt.Errorf("seed %d: %w", cfg.Seed, err)
+	}
+	return s, nil
+}
+
+// settle heals everything, lets people go on for a while, sends them home, and
+// waits until nothing is left to do.
+func (w *World) settle() {
 	w.calm = true
-	w.region.heal()
+	for _, r := range w.regions {
+		r.heal()
+	}
+	for range 36 {
+		w.runUntil(w.now + 5*time.Second)
+		w.audit.standing()
+	}
 	for _, p := range w.people {
 		p.finish()
 	}
@@ -171,15 +200,10 @@ func Run(cfg Config) (Summary, error) {
 	for !w.quiet() && len(w.audit.failures) == 0 {
 		if w.now >= deadline {
 			w.audit.fail("not quiet two hours after everything healed: %s", w.describe())
-			break
+			return
 		}
 		w.runUntil(w.now + 5*time.Second)
 	}
-	s, err := w.audit.check()
-	if err != nil {
-		return s, fmt.Errorf("seed %d: %w", cfg.Seed, err)
-	}
-	return s, nil
 }
 
 // Summary counts what a run did.
@@ -188,4 +212,15 @@ type Summary struct {
 	Crashes, Cuts            int
 	Entries                  uint64
 	Charged, Overrun         int64
+}
+
+func (s *Summary) add(o Summary) {
+	s.Sessions += o.Sessions
+	s.Packets += o.Packets
+	s.Acked += o.Acked
+	s.Crashes += o.Crashes
+	s.Cuts += o.Cuts
+	s.Entries += o.Entries
+	s.Charged += o.Charged
+	s.Overrun += o.Overrun
 }

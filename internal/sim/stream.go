@@ -15,11 +15,13 @@ import (
 // or may not have arrived.
 type stream struct {
 	w        *World
+	region   *region
 	up       *uplink.Uplink
 	hello    link.Hello
 	calling  bool // a Hello is on its way
 	welcomed bool
 	dead     bool
+	gapped   bool   // feed rows went missing on it
 	sent     uint64 // last entry sent up
 	fed      uint64 // last feed row sent down
 	upFree   time.Duration
@@ -27,11 +29,11 @@ type stream struct {
 	lostAt   time.Duration
 }
 
-func newStream(w *World) *stream {
-	term := w.region.term
+func newStream(r *region) *stream {
+	w, term := r.w, r.term
 	return &stream{
-		w: w, lostAt: w.now,
-		up: uplink.New("north", w.region.nodes[w.region.leader].id, "sim", leaderLog{w.region},
+		w: w, region: r, lostAt: w.now,
+		up: uplink.New(r.name, r.nodes[r.leader].id, "sim", leaderLog{r},
 			func() uint64 { return term }, w.clock, slog.New(slog.DiscardHandler)),
 	}
 }
@@ -63,6 +65,15 @@ func done() context.Context {
 	return ctx
 }
 
+// reachable tells whether the link could be up.
+func (r *region) reachable() bool { return r.w.calm || r.w.now >= max(r.cutTill, r.w.office.deadTill) }
+
+// cut takes the link away for a while.
+func (r *region) cut(d time.Duration) {
+	r.w.office.cuts++
+	r.cutTill = r.w.now + d
+}
+
 // step is the link's work, some times a second.
 func (r *region) step() {
 	w := r.w
@@ -70,15 +81,15 @@ func (r *region) step() {
 		return
 	}
 	if r.link.dead {
-		r.link = newStream(w)
+		r.link = newStream(r)
 	}
 	s := r.link
 	if w.chance(w.cfg.Faults.LinkCut / 4) {
 		s.break_()
-		w.office.cut(w.upTo(w.cfg.Faults.LinkAway))
+		r.cut(w.upTo(w.cfg.Faults.LinkAway))
 		return
 	}
-	if !w.office.reachable() {
+	if !r.reachable() {
 		s.keepMode()
 		return
 	}
@@ -104,7 +115,7 @@ func (s *stream) connect() {
 	h.ProtocolVersion = link.ProtocolVersion
 	s.calling, s.hello = true, h
 	s.carry(&s.upFree, func() {
-		welcome, refused, err := w.office.sink.Hello(context.Background(), "north", h)
+		welcome, refused, err := w.office.sink.Hello(context.Background(), s.region.name, h)
 		if err != nil || refused != nil || !w.office.survives() {
 			s.break_()
 			if refused != nil {
@@ -125,35 +136,51 @@ func (s *stream) connect() {
 // fault breaks the stream; an error that no crash explains is a finding.
 func (s *stream) fault(what string, err error) {
 	s.break_()
-	if !isCrash(err) {
+	if !isCrash(err) && !s.gapped {
 		s.w.audit.fail("%s: %v", what, err)
 	}
 }
 
 func (s *stream) pump() {
 	w := s.w
-	if w.region.leader < 0 {
+	if s.region.leader < 0 {
 		return
 	}
-	if b, err := s.up.Entries(done(), s.sent, 1+w.rng.IntN(60), 1<<20); err == nil {
-		s.sent, b.Term, b.Node = b.LastSeq(), s.hello.Term, s.hello.Node
+	if w.calm && s.gapped {
+		s.break_()
+		return
+	}
+	from := s.sent
+	if w.chance(w.cfg.Faults.Overlap) {
+		acked := s.region.nodes[s.region.leader].state.Acked
+		from -= min(uint64(w.rng.IntN(5)), from-min(acked, from))
+	}
+	if b, err := s.up.Entries(done(), from, 1+w.rng.IntN(60), 1<<20); err == nil {
+		s.sent, b.Term, b.Node = max(s.sent, b.LastSeq()), s.hello.Term, s.hello.Node
 		s.carry(&s.upFree, func() { s.ingest(b) })
 		if w.chance(20) { // an older copy of it arrives by a stream that nobody closed
-			w.after(w.upTo(30*time.Second), func() { w.office.stale(b) })
+			w.after(w.upTo(30*time.Second), func() { w.office.stale(s.region.name, b) })
 		}
 	} else if isCrash(err) {
 		s.break_()
 		return
 	}
 	if want, err := s.up.Wanted(done()); err == nil {
-		s.carry(&s.upFree, func() { _ = w.office.sink.Wanted(context.Background(), "north", want) })
+		s.carry(&s.upFree, func() { _ = w.office.sink.Wanted(context.Background(), s.region.name, want) })
 	}
-	rows, err := w.office.sink.Feed(context.Background(), "north", s.fed, 1+w.rng.IntN(50))
+	rows, err := w.office.sink.Feed(context.Background(), s.region.name, s.fed, 1+w.rng.IntN(50))
 	if err == nil && len(rows) > 0 {
 		s.fed = rows[len(rows)-1].Number
+		gapped := s.gapped
+		if w.chance(w.cfg.Faults.FeedGap) {
+			s.gapped = true // the rows after these must be refused
+			return
+		}
 		s.carry(&s.downFree, func() {
 			if err := s.up.Feed(context.Background(), rows); err != nil {
 				s.fault("feed", err)
+			} else if gapped && s.up.Hello().FeedVersion >= rows[0].Number {
+				w.audit.fail("feed rows from %d were taken although rows before them were lost", rows[0].Number)
 			}
 		})
 	}
@@ -161,7 +188,7 @@ func (s *stream) pump() {
 
 func (s *stream) ingest(b link.Batch) {
 	w := s.w
-	ack, refused, err := w.office.sink.Ingest(context.Background(), "north", b)
+	ack, refused, err := w.office.sink.Ingest(context.Background(), s.region.name, b)
 	switch {
 	case err != nil:
 		s.fault("ingest", err)

@@ -12,6 +12,7 @@ import (
 // subscriber is a person, the line, and what the NAS counts for it.
 type subscriber struct {
 	w        *World
+	region   *region
 	id       string
 	account  string
 	login    string
@@ -29,7 +30,7 @@ type subscriber struct {
 }
 
 func newSubscriber(w *World, i int) *subscriber {
-	p := &subscriber{w: w, id: fmt.Sprintf("sub-%02d", i), account: fmt.Sprintf("acc-%02d", i), login: fmt.Sprintf("user-%02d", i), offering: "volume", honours: w.rng.IntN(4) > 0}
+	p := &subscriber{w: w, region: w.regions[i%len(w.regions)], id: fmt.Sprintf("sub-%02d", i), account: fmt.Sprintf("acc-%02d", i), login: fmt.Sprintf("user-%02d", i), offering: "volume", honours: w.rng.IntN(4) > 0}
 	if w.rng.IntN(3) == 0 {
 		p.offering = "flat"
 	}
@@ -52,7 +53,7 @@ func (p *subscriber) later(least, spread time.Duration) { p.w.after(least+p.w.up
 
 // dial asks to go online: by the replica of some node, or by the log.
 func (p *subscriber) dial() {
-	w, r := p.w, p.w.region
+	w, r := p.w, p.region
 	p.serial++
 	if p.serial == 1 || w.rng.IntN(10) > 0 { // sometimes a NAS uses an id again
 		p.session.ID = fmt.Sprintf("%s-%d", p.login, p.serial)
@@ -74,7 +75,7 @@ func (p *subscriber) dial() {
 	}
 	answered := false
 	w.send(func() {
-		res, err := r.do(&command.Reserve{NAS: "nas", Key: fsm.ReserveKey("nas", id, "", "", p.login), SessionID: id, Login: p.login})
+		res, err := r.do(&command.Reserve{NAS: p.region.nas, Key: fsm.ReserveKey(p.region.nas, id, "", "", p.login), SessionID: id, Login: p.login})
 		if err != nil {
 			return
 		}
@@ -99,7 +100,7 @@ func (p *subscriber) dial() {
 }
 
 func (p *subscriber) connect(limit int64) {
-	p.session = journal.SessionKey{NAS: "nas", ID: p.session.ID, Start: p.w.unix()}
+	p.session = journal.SessionKey{NAS: p.region.nas, ID: p.session.ID, Start: p.w.unix()}
 	if p.w.audit.knows(p.session) { // the same id within the tolerance would be the same session
 		p.later(40*time.Second, 10*time.Second)
 		return
@@ -129,8 +130,8 @@ func (p *subscriber) use() {
 		p.w.audit.abandon(p) // the NAS restarts: no Stop is ever sent
 		p.online = false
 		w := p.w
-		p.persist(&command.Accounting{NAS: "nas", Status: command.On, Event: w.unix()}, nil)
-		for _, other := range w.people {
+		p.persist(&command.Accounting{NAS: p.region.nas, Status: command.On, Event: w.unix()}, nil)
+		for _, other := range p.region.people() {
 			if other != p && other.online {
 				w.audit.abandon(other)
 				other.online = false
@@ -160,7 +161,7 @@ func (p *subscriber) finish() { p.ended = true }
 func (p *subscriber) report(status command.Status) {
 	w := p.w
 	c := &command.Accounting{
-		NAS: "nas", SessionID: p.session.ID, Login: p.login, Status: status, Event: w.unix(),
+		NAS: p.region.nas, SessionID: p.session.ID, Login: p.login, Status: status, Event: w.unix(),
 		Seconds: w.unix() - p.session.Start, In: p.in, Out: p.out, Giga: true,
 	}
 	p.persist(c, w.audit.sent(p.session, c))
@@ -184,7 +185,7 @@ func (p *subscriber) persist(c *command.Accounting, truth *life) {
 		}
 		tries--
 		w.send(func() {
-			res, err := w.region.do(c)
+			res, err := p.region.do(c)
 			if err != nil || (res.Code != command.OK && res.Code != command.Repeated && res.Code != command.Quarantined) {
 				return
 			}

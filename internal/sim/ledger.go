@@ -1,0 +1,183 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"math/big"
+	"strconv"
+	"strings"
+
+	"meridian/internal/feed"
+	"meridian/internal/journal"
+	"meridian/internal/tariff"
+	"meridian/internal/verify"
+)
+
+// books are what the auditor reads out of the regions' ledgers at the centre.
+type books struct {
+	entries          uint64
+	charged, overrun int64
+	used             map[priced]int64 // octets
+	taken            map[priced]int64 // charges and overrun
+	version          map[journal.SessionKey]uint32
+	seen             map[journal.SessionKey]uint64 // octets
+	spent            map[string]int64              // by account
+	debited          map[string]int64              // by order
+	answer           map[string]string             // by order
+	barred           map[string]bool               // subscriptions, by the orders executed
+	paidFrom         map[string]int64              // subscriptions, start of the newest period
+}
+
+// priced is the usage of a session that one version prices.
+type priced struct {
+	session journal.SessionKey
+	version uint32
+}
+
+// read reads all ledgers and holds them against what was truly used, paid and
+// ordered.
+func (a *auditor) read(offerings []*tariff.Offering) (*books, error) {
+	b := &books{
+		used: map[priced]int64{}, taken: map[priced]int64{}, version: map[journal.SessionKey]uint32{}, seen: map[journal.SessionKey]uint64{},
+		spent: map[string]int64{}, debited: map[string]int64{}, answer: map[string]string{}, barred: map[string]bool{}, paidFrom: map[string]int64{},
+	}
+	for _, r := range a.w.regions {
+		err := a.w.office.store.Reader().Entries(context.Background(), r.name, func(_, _ uint64, raw []byte, _ journal.Hash) error {
+			e, err := journal.DecodeEntry(raw)
+			if err != nil {
+				return err
+			}
+			b.entries++
+			return a.take(b, &e)
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if err := a.usage(b, offerings); err != nil {
+		return nil, err
+	}
+	if err := a.orders(b); err != nil {
+		return nil, err
+	}
+	return b, a.accounts(b)
+}
+
+// take follows one entry.
+func (a *auditor) take(b *books, e *journal.Entry) error {
+	if e.Kind.Spends() {
+		b.spent[e.Account] += e.Amount
+		b.charged += e.Amount
+	}
+	switch e.Kind {
+	case journal.KindUsage:
+		b.version[e.Session] = e.Usage.OfferingVersion
+		octets := e.Usage.InOctets + e.Usage.OutOctets
+		if e.Usage.Offering == "volume" {
+			b.used[priced{e.Session, e.Usage.OfferingVersion}] += int64(octets)
+		}
+		b.seen[e.Session] += octets
+	case journal.KindCharge:
+		b.taken[priced{e.Session, b.version[e.Session]}] += e.Amount
+	case journal.KindOverrun:
+		b.taken[priced{e.Session, b.version[e.Session]}] += e.Amount
+		b.overrun += e.Amount
+	case journal.KindOrderDebit:
+		b.debited[e.Ref] += e.Amount
+	case journal.KindOrder:
+		b.answer[e.Ref] = e.Detail
+		if o := a.w.office.orders[e.Ref]; e.Detail == "executed" {
+			switch o.Action {
+			case feed.ActionBar, feed.ActionUnbar:
+				b.barred[o.Subscription] = o.Action == feed.ActionBar
+			}
+		}
+	case journal.KindRecurring:
+		return a.period(b, e)
+	}
+	return nil
+}
+
+// day is the length of the flat rate's period, in seconds.
+const day = 86400
+
+// period takes a fee: whole, and no sooner than the period before has ended.
+func (a *auditor) period(b *books, e *journal.Entry) error {
+	_, from, _ := strings.Cut(e.Ref, "/")
+	start, err := strconv.ParseInt(from, 10, 64)
+	if err != nil {
+		return fmt.Errorf("fee of period %q: %w", e.Ref, err)
+	}
+	before, paid := b.paidFrom[e.Subscription]
+	if paid && start < before+day {
+		return fmt.Errorf("subscription %s paid for a day from %d, and again from %d", e.Subscription, before, start)
+	}
+	if e.Amount != dayPrice {
+		return fmt.Errorf("subscription %s paid %d for a day, the price is %d", e.Subscription, e.Amount, dayPrice)
+	}
+	b.paidFrom[e.Subscription] = start
+	return nil
+}
+
+// usage prices every session a second time: quantity × price ÷ per, rounded down
+// once, in big integers.
+func (a *auditor) usage(b *books, offerings []*tariff.Offering) error {
+	for key, l := range a.lives {
+		if truth := l.in + l.out; l.stopped && b.seen[key] != truth {
+			return fmt.Errorf("session %s used %d octets, the ledger has %d", key, truth, b.seen[key])
+		}
+	}
+	price := map[uint32]*tariff.Offering{}
+	for _, o := range offerings {
+		if o.ID == "volume" {
+			price[o.Version] = o
+		}
+	}
+	for k, quantity := range b.used {
+		u := price[k.version].Usage[0].Rates[0].Price
+		want := new(big.Int).Mul(big.NewInt(quantity), big.NewInt(int64(u.Amount)))
+		want.Quo(want, big.NewInt(u.Per))
+		if want.Int64() != b.taken[k] {
+			return fmt.Errorf("session %s by version %d: %d octets are worth %s, %d was taken", k.session, k.version, quantity, want, b.taken[k])
+		}
+	}
+	return nil
+}
+
+// orders checks that each was answered, and that a debit took what it said or
+// nothing.
+func (a *auditor) orders(b *books) error {
+	for id, o := range a.w.office.orders {
+		want := int64(0)
+		if b.answer[id] == "executed" && o.Action == feed.ActionDebit {
+			want = int64(o.Amount)
+		}
+		if b.answer[id] == "" || b.debited[id] != want {
+			return fmt.Errorf("order %s (%s of %d) was answered %q and took %d", id, o.Action, o.Amount, b.answer[id], b.debited[id])
+		}
+	}
+	return nil
+}
+
+// accounts compares what was paid in and spent with the centre's rows.
+func (a *auditor) accounts(b *books) error {
+	byLease := map[string]int64{}
+	err := a.w.office.store.Reader().Buckets(context.Background(), func(c verify.CentreBucket) error {
+		for _, l := range c.Leases {
+			byLease[c.Account] += l.S
+		}
+		if paid := a.w.office.deposits[c.Account]; c.Credited != int64(paid) {
+			return fmt.Errorf("account %s paid in %s, the centre credited %d", c.Account, paid, c.Credited)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for account, n := range b.spent {
+		if byLease[account] != n {
+			return fmt.Errorf("account %s spent %d by its entries, %d by its lease", account, n, byLease[account])
+		}
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+package mutation
+
+// Table lists the mutations. Seeds are rewritten by
+//
+//	go test ./internal/sim/mutation -search 500 -update
+func Table() []Mutation {
+	return []Mutation{
+		{
+			Name: "counter-down", Breaks: "a session's counters never go down", Seed: 1, Caught: "V",
+			Edits: []Edit{{"edge/session/session.go", "	if !newer {\n		return old, true\n	}", "	if !newer {\n		return reported, true\n	}"}},
+		},
+		{
+			Name: "skip-dedup", Breaks: "a report that comes again after its session was closed is found to be its", Seed: 1, Caught: "V2",
+			Edits: []Edit{{"edge/fsm/accounting.go", "if session.SameStart(start, r.Start()) && (", "if sess.Open && session.SameStart(start, r.Start()) && ("}},
+		},
+		{
+			Name: "tombstone-evicted-early", Breaks: "closed sessions are remembered for the tombstones' life", Seed: 1, Caught: "V2",
+			Edits: []Edit{{"edge/fsm/timers.go", "sess.Seen+86400) + s.Policy.TombstoneLife", "sess.Seen+86400) + 10"}},
+		},
+		{
+			Name: "ack-before-commit", Breaks: "a report is acknowledged after a majority has it", Seed: 27, Caught: "V3",
+			Edits: []Edit{{"internal/sim/region.go", "return command.Result{}, errCrashed // before a majority had it", "return command.Result{}, nil"}},
+		},
+		{
+			Name: "lease-by-time-at-edge", Breaks: "no timeout takes a lease back: the edge returns nothing that it was not asked for", Seed: 1, Caught: "auditor",
+			Edits: []Edit{{"edge/fsm/apply.go", "	s.Mode, s.ModeSince = c.Mode, s.Now\n", `	s.Mode, s.ModeSince = c.Mode, s.Now
+	for _, id := range sortedKeys(s.buckets) {
+		if b := s.buckets[id]; c.Mode == command.Isolated {
+			b.ReclaimTo = b.X + b.Available()
+			s.settle(b)
+		}
+	}
+`}},
+		},
+		{
+			Name: "lease-by-time-at-centre", Breaks: "what a region has and has not returned is not the centre's to grant", Seed: 2, Caught: "V1",
+			Edits: []Edit{{"central/buckets/buckets.go", "	grant := min(amount, free, MaxTotal-l.Totals.G)", "	grant := min(amount, free+l.Totals.Out(), MaxTotal-l.Totals.G)"}},
+		},
+		{
+			Name: "grant-twice", Breaks: "a payment is granted once", Seed: 1, Caught: "V1",
+			Edits: []Edit{{"central/payments/service.go", "	_, err := state.Grant(l, amount)\n", "	_, err := state.Grant(l, amount)\n	l.Totals.G += amount\n"}},
+		},
+		{
+			Name: "spent-regranted", Breaks: "what a region spent or took in is never granted again", Seed: 2, Caught: "V1",
+			Edits: []Edit{{"central/buckets/buckets.go", "money.Amount(s.Leases[i].Totals.X))\n		}", "money.Amount(s.Leases[i].Totals.X+s.Leases[i].Totals.S))\n		}"}},
+		},
+		{
+			Name: "hold-forgotten-at-close", Breaks: "a session's hold is released when it ends", Seed: 1, Caught: "auditor",
+			Edits: []Edit{{"edge/fsm/accounting.go", "	s.releaseHold(&sess.Hold, sess.Account)\n", ""}},
+		},
+		{
+			Name: "hold-captured-twice", Breaks: "what was held for a session is captured once", Seed: 1, Caught: "panic",
+			Edits: []Edit{{"edge/fsm/charge.go", "		h.Amount -= n\n", ""}},
+		},
+		{
+			Name: "hold-forgotten-at-expiry", Breaks: "a reservation that no Start adopts gives back what it held", Seed: 9, Caught: "auditor",
+			Edits: []Edit{{"edge/fsm/reserve.go", "		s.releaseHold(&r.Hold, sub.Account)\n	}\n}", "	}\n}"}},
+		},
+		{
+			Name: "cursor-lost", Breaks: "the cursor moves in the transaction that takes the entries", Seed: 1, Caught: "auditor",
+			Edits: []Edit{{"central/regions/ingest.go", "r.Seq, a.last(), a.hashAt(a.last())); err != nil {", "r.Seq, r.Seq, r.Hash); err != nil {"}},
+		},
+		{
+			Name: "batch-taken-twice", Breaks: "entries below the cursor are compared and not taken again", Seed: 2, Caught: "auditor",
+			Edits: []Edit{{"central/regions/ingest.go", "	skip := r.Seq + 1 - a.first\n", "	skip := uint64(0)\n"}},
+		},
+		{
+			Name: "cut-lost-at-failover", Breaks: "what is not cut is in the snapshot", Seed: 1, Caught: "V",
+			Edits: []Edit{{"edge/fsm/dump_sessions.go", "[]int64{sess.Seen, sess.Uncut, ", "[]int64{sess.Seen, 0, "}},
+		},
+		{
+			Name: "pending-lost-at-failover", Breaks: "what is charged and not cut is in the snapshot", Seed: 1, Caught: "V",
+			Edits: []Edit{{"edge/fsm/dump_sessions.go", "appendParts(w, sess.Pending)", "appendParts(w, nil)"}},
+		},
+		{
+			Name: "effect-lost-at-failover", Breaks: "a queued Disconnect outlives the leader", Seed: 36, Caught: "V6",
+			Edits: []Edit{{"edge/fsm/dump_sessions.go", "		s.effects[e.ID] = e\n", "		_ = e\n"}},
+		},
+		{
+			Name: "period-lost-at-failover", Breaks: "a period is paid once", Seed: 1, Caught: "V6",
+			Edits: []Edit{{"edge/fsm/dump.go", "		w.Varint(sub.PaidUntil)\n", "		w.Varint(0)\n"}},
+		},
+		{
+			Name: "feed-number-skipped", Breaks: "the next number of the feed is applied and no other", Seed: 1, Caught: "auditor",
+			Edits: []Edit{
+				{"edge/fsm/feed.go", "row.Number != s.FeedVersion+1 || s.Epoch == 0", "s.Epoch == 0"},
+				{"edge/fsm/feed.go", "		s.FeedVersion++\n", "		s.FeedVersion = row.Number\n"},
+			},
+		},
+		{
+			Name: "order-run-twice", Breaks: "an order that waited is carried out once", Seed: 1, Caught: "V9",
+			Edits: []Edit{{"edge/fsm/timers.go", "			delete(s.waiting, t.id)\n", ""}},
+		},
+		{
+			Name: "slot-lost", Breaks: "a session takes the slot that its login reserved, and gives it back", Seed: 1, Caught: "auditor",
+			Edits: []Edit{{"edge/fsm/reserve.go", "	delete(s.reservations, r.Key)\n	sub := s.subscriptions[r.Subscription]\n	sub.reserved--\n", "	delete(s.reservations, r.Key)\n	sub := s.subscriptions[r.Subscription]\n"}},
+		},
+		{
+			Name: "overrun-unrecorded", Breaks: "usage that nothing can pay is priced in full and recorded", Seed: 4, Caught: "V2",
+			Edits: []Edit{{"edge/fsm/charge.go", "		s.overrun(sess, o, left, int64(amount), quantity)\n", ""}},
+		},
+		{
+			Name: "rounding-lost-at-cut", Breaks: "a session's price is rounded once, not at each cut", Seed: 1, Caught: "V2",
+			Edits: []Edit{{"edge/fsm/charge.go", "sess.Meter, sess.Rating, 0\n", "sess.Meter, sess.Rating, 0\n	sess.Rating.Charged, sess.CutBefore.Charged = 0, 0\n	sess.Rating.Quantity, sess.CutBefore.Quantity = 0, 0\n"}},
+		},
+		{
+			Name: "borrowed-without-limit", Breaks: "B − P never exceeds the allowance", Seed: 4, Caught: "V4",
+			Edits: []Edit{{"edge/balance/balance.go", "max(min(want, b.Allowance-b.Debt()), 0)", "want"}},
+		},
+		{
+			Name: "borrowed-unrecorded", Breaks: "what is borrowed is an entry", Seed: 4, Caught: "V1",
+			Edits: []Edit{{"edge/fsm/charge.go", "Kind: journal.KindBorrowed, Account: b.Account, Bucket: b.ID, Unit: b.Unit, Amount: n", "Kind: journal.KindBorrowed, Account: b.Account, Bucket: b.ID, Unit: b.Unit, Amount: n / 2"}},
+		},
+		{
+			Name: "repayment-forgotten", Breaks: "new credit repays what was borrowed first", Seed: 4, Caught: "auditor",
+			Edits: []Edit{{"edge/fsm/reserve.go", "	if n := b.Repay(); n > 0 {", "	if n := 0 * b.Debt(); n > 0 {"}},
+		},
+	}
+}

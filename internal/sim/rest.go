@@ -1,0 +1,106 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"meridian/edge/command"
+	"meridian/edge/fsm"
+	"meridian/internal/money"
+)
+
+// patience is how long something may take to happen in a calm world: an interim
+// interval, a tick, and the NAS's answer.
+const patience = 100 * time.Second
+
+// standing looks at who is online while the world is calm: nobody who is barred,
+// and nobody who has nothing left to pay with, for longer than it takes to
+// disconnect.
+func (a *auditor) standing() {
+	lasting := map[string]time.Duration{}
+	for _, p := range a.w.people {
+		r := p.region
+		if !p.online || r.leader < 0 {
+			continue
+		}
+		s := r.nodes[r.leader].state
+		why := ""
+		if v, ok := s.Subscription(p.id); ok && v.Barred {
+			why = "is barred"
+		} else if v := s.Account(p.account); p.offering == "volume" && len(v) == 1 && v[0].Available+v[0].Held == 0 {
+			why = "has nothing left"
+		}
+		if why == "" {
+			continue
+		}
+		what := fmt.Sprintf("session %s: the subscriber %s and is online", p.session, why)
+		lasting[what] = a.w.now
+		if since, known := a.since[what]; known {
+			lasting[what] = since
+		}
+		if a.w.now-lasting[what] > patience {
+			a.fail("%s since %s", what, lasting[what])
+		}
+	}
+	a.since = lasting
+}
+
+// atRest holds every node against the naive account: a subscriber has what was
+// paid in less what was spent, nothing is held or uncut, and may log in exactly
+// when the naive rules say so.
+func (a *auditor) atRest(b *books) {
+	a.balances(b, "at rest")
+	for _, p := range a.w.people {
+		a.probe(b, p)
+	}
+	a.w.runUntil(a.w.now + 3*time.Minute) // the reservations of the probes end
+	a.balances(b, "after the last reservations")
+}
+
+func (a *auditor) balances(b *books, when string) {
+	for _, r := range a.w.regions {
+		now := a.w.clock().UnixMicro()
+		for _, n := range r.nodes {
+			n.catchUp(r.log)
+			if off := n.state.Now - now; off > 1_000_000 || off < -3_000_000 {
+				a.fail("%s: node %s has region time %d, true time is %d", when, n.id, n.state.Now, now)
+			}
+		}
+		for _, p := range r.people() {
+			left := int64(a.w.office.deposits[p.account]) - b.spent[p.account]
+			for _, n := range r.nodes {
+				v := n.state.Account(p.account)
+				if len(v) != 1 {
+					a.fail("%s: node %s has %d buckets of account %s", when, n.id, len(v), p.account)
+				} else if v[0].Available != max(left, 0) || v[0].LentUnpaid != max(-left, 0) || v[0].Held != 0 || v[0].Uncut != 0 {
+					a.fail("%s: account %s paid in %s and spent %d, node %s has %+v", when, p.account, a.w.office.deposits[p.account], b.spent[p.account], n.id, v[0])
+				}
+			}
+		}
+	}
+}
+
+// probe logs a subscriber in, as a NAS would, and expects what follows from the
+// books alone.
+func (a *auditor) probe(b *books, p *subscriber) {
+	r := p.region
+	left := int64(a.w.office.deposits[p.account]) - b.spent[p.account]
+	now := a.w.unix()
+	want := command.ReasonNone
+	switch from, ever := b.paidFrom[p.id]; {
+	case b.barred[p.id]:
+		want = command.ReasonBarred
+	case p.offering == "flat" && (!ever || from+day <= now):
+		want = command.ReasonUnpaid
+		if left >= dayPrice {
+			a.fail("subscriber %s has %s and its day is not paid", p.login, money.Amount(left))
+		}
+	case p.offering == "volume" && left <= 0:
+		want = command.ReasonNoBalance
+	}
+	key := fsm.ReserveKey(r.nas, "probe", "", "", p.login)
+	res, err := r.do(&command.Reserve{NAS: r.nas, Key: key, SessionID: "probe", Login: p.login})
+	if err != nil || res.Reason != want || (res.Code == command.OK) != (want == command.ReasonNone) {
+		a.fail("subscriber %s with %s left: a login gives code %d (%s), %v; expected %s", p.login, money.Amount(left), res.Code, res.Reason, err, want)
+	}
+}
