@@ -19,12 +19,16 @@ func (h *Handler) accept(req *radius.Request, w *radius.Responder, v *candidate,
 	found, o := &v.found, v.found.Offering
 	p := limitProfile(granted.LimitUnits, granted.Seconds)
 	p.UpBps, p.DownBps, p.Pool = o.Profile.UpBps, o.Profile.DownBps, o.Profile.Pool
-	p.InterimS, p.Class = interimOf(o, v.user), classOf(found)
+	p.InterimS = interimOf(o, v.user)
 	b := h.builder()
 	defer h.builders.Put(b)
 	if err := vendor.Encode(b, req.Client.Vendor, p); err != nil {
 		h.cannotReply(w, fmt.Errorf("accept %s: %w", found.Subscription, err))
 		return
+	}
+	var space [attr.MaxValue]byte
+	if class := classOf(space[:0], found); class != nil {
+		b.Bytes(attr.Class, class)
 	}
 	if v.proof != nil {
 		v.proof.append(b, req)
@@ -49,13 +53,15 @@ func limitProfile(units int64, seconds bool) vendor.Profile {
 
 // classOf names the subscription and the offering version for people who read the
 // NAS's accounting. It comes back in accounting as a hint only and decides
-// nothing. One that no attribute can hold is left out.
-func classOf(found *fsm.Login) []byte {
-	class := found.Subscription + "/" + feed.OfferingKey(found.Offering.ID, found.Offering.Version)
-	if len(class) > attr.MaxValue {
+// nothing. One that no attribute can hold is left out. It is appended to dst.
+func classOf(dst []byte, found *fsm.Login) []byte {
+	dst = append(dst, found.Subscription...)
+	dst = append(dst, '/')
+	dst = feed.AppendOfferingKey(dst, found.Offering.ID, found.Offering.Version)
+	if len(dst) > attr.MaxValue {
 		return nil
 	}
-	return []byte(class)
+	return dst
 }
 
 // reject sends an Access-Reject with the reason's words and, after MS-CHAPv2, its

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"meridian/internal/journal"
 	"meridian/internal/money"
@@ -205,4 +206,13 @@ func check(entity any) string {
 
 // OfferingKey is the entity id of an offering version, "id@version": a version
 // never changes, so each is an entity of its own.
-func OfferingKey(id string, version uint32) string { return fmt.Sprintf("%s@%d", id, version) }
+func OfferingKey(id string, version uint32) string {
+	return string(AppendOfferingKey(nil, id, version))
+}
+
+// AppendOfferingKey appends OfferingKey to dst.
+func AppendOfferingKey(dst []byte, id string, version uint32) []byte {
+	dst = append(dst, id...)
+	dst = append(dst, '@')
+	return strconv.AppendUint(dst, uint64(version), 10)
+}

@@ -159,7 +159,9 @@ func (p Profile) generic(b *attr.Builder) {
 
 func (p Profile) mikrotik(b *attr.Builder) {
 	if p.UpBps > 0 || p.DownBps > 0 {
-		b.VSAString(attr.VendorMikrotik, mikrotikRateLimit, rate(p.UpBps)+"/"+rate(p.DownBps))
+		var space [64]byte
+		limit := append(appendRate(space[:0], p.UpBps), '/')
+		b.VSA(attr.VendorMikrotik, mikrotikRateLimit, appendRate(limit, p.DownBps))
 	}
 	split(b, attr.VendorMikrotik, mikrotikTotalLimit, mikrotikTotalLimitGigawords, p.VolumeLimitBytes)
 }
@@ -186,15 +188,15 @@ func split(b *attr.Builder, vendor uint32, low, high uint8, limit int64) {
 	}
 }
 
-// rate writes bits per second as RouterOS reads them: k and M are thousands and millions, 0 is no limit.
-func rate(bps int64) string {
+// appendRate writes bits per second as RouterOS reads them: k and M are thousands and millions, 0 is no limit.
+func appendRate(dst []byte, bps int64) []byte {
 	switch {
 	case bps > 0 && bps%1_000_000 == 0:
-		return strconv.FormatInt(bps/1_000_000, 10) + "M"
+		return append(strconv.AppendInt(dst, bps/1_000_000, 10), 'M')
 	case bps > 0 && bps%1000 == 0:
-		return strconv.FormatInt(bps/1000, 10) + "k"
+		return append(strconv.AppendInt(dst, bps/1000, 10), 'k')
 	}
-	return strconv.FormatInt(bps, 10)
+	return strconv.AppendInt(dst, bps, 10)
 }
 
 // kbit rounds down to kbit/s but keeps a speed above zero from becoming "no limit".
