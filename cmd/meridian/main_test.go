@@ -49,6 +49,17 @@ func TestExitStatus(t *testing.T) {
 		{"ctl deposit --account a", exitcode.Usage, "", "amount"},
 		{"ctl account show", exitcode.Usage, "", "1 arg"},
 		{"ctl region list --url http://127.0.0.1:1", exitcode.Unreachable, "", "--url"},
+		{"catalog --help", exitcode.Done, "validate", ""},
+		{"catalog validate", exitcode.Usage, "", "no file"},
+		{"catalog validate " + filepath.Join(empty, "none"), exitcode.Usage, "", "none"},
+		{"catalog validate ../../deploy/catalog/demo/flat-home.yaml", exitcode.Done, "flat-home is valid", ""},
+		{"catalog validate " + broken, exitcode.Failed, broken + ":1:1: region", "correct them"},
+		{"catalog validate --json " + broken, exitcode.Failed, `"line":1,"column":1,"path":"region"`, "correct them"},
+		{"catalog diff " + broken, exitcode.Usage, "", "1 files"},
+		{"catalog diff " + broken + " " + broken, exitcode.Failed, "", "region"},
+		{"catalog diff ../../deploy/catalog/demo/flat-home.yaml ../../deploy/catalog/demo/prepaid-volume.yaml", exitcode.Done, "the offering Home flat rate is gone", ""},
+		{"catalog diff --json ../../deploy/catalog/demo/flat-home.yaml ../../deploy/catalog/demo/flat-home.yaml", exitcode.Done, "[]", ""},
+		{"catalog schema", exitcode.Done, "draft/2020-12", ""},
 		{"bench no-such-bench", exitcode.Usage, "", "radius"},
 	} {
 		var out, errs bytes.Buffer

@@ -39,6 +39,7 @@ type field struct {
 	choices  []string // choice
 	doc      string   // for the schema, and what a comparison calls it
 	noun     string   // in a sentence: the NOUN changes from … to …
+	absent   string   // choice: what holds when it is left out
 }
 
 type table struct {
@@ -124,10 +125,10 @@ func chargeTables() []table {
 			{name: "name", required: true, doc: "What the bill calls it.", noun: "name"},
 			{name: "price", form: amount, required: true, doc: "The price of a whole period.", noun: "price"},
 			{name: "every", form: period, required: true, doc: "The period: month, 30 days, 2 weeks, half-month, year.", noun: "period"},
-			{name: "anchor", form: choice, choices: []string{"calendar", "anniversary"}, doc: "Periods of the calendar or from the activation (default).", noun: "start of periods"},
-			{name: "due", form: choice, choices: []string{"advance", "arrears"}, doc: "At the period's start (default) or end.", noun: "time of the charge"},
-			{name: "proration", form: choice, choices: []string{"actual-days", "fixed-30", "none"}, doc: "What a part of a period costs; none (default) = the whole price.", noun: "proration"},
-			{name: "cancel", form: choice, choices: []string{"none", "unused", "full"}, doc: "What is given back at cancellation of a period paid in advance.", noun: "credit at cancellation"},
+			{name: "anchor", form: choice, choices: []string{"calendar", "anniversary"}, doc: "Periods of the calendar or from the activation (default).", noun: "start of periods", absent: "anniversary"},
+			{name: "due", form: choice, choices: []string{"advance", "arrears"}, doc: "At the period's start (default) or end.", noun: "time of the charge", absent: "advance"},
+			{name: "proration", form: choice, choices: []string{"actual-days", "fixed-30", "none"}, doc: "What a part of a period costs; none (default) = the whole price.", noun: "proration", absent: "none"},
+			{name: "cancel", form: choice, choices: []string{"none", "unused", "full"}, doc: "What is given back at cancellation of a period paid in advance.", noun: "credit at cancellation", absent: "none"},
 			tax, shares,
 		}},
 		{"share", "A partner's part of what a component earns.", []field{
@@ -147,7 +148,7 @@ func usageTables() []table {
 			{name: "name", required: true, doc: "What the bill calls it.", noun: "name"},
 			{name: "service", doc: "One of the offering's services; left out = the main one.", noun: "service"},
 			{name: "unit", form: choice, required: true, choices: units(), doc: "What is counted.", noun: "unit"},
-			{name: "counted", form: choice, choices: []string{"session", "period"}, doc: "Over what tiers, free units and steps count.", noun: "counting"},
+			{name: "counted", form: choice, choices: []string{"session", "period"}, doc: "Over what tiers, free units and steps count.", noun: "counting", absent: "session"},
 			{name: "every", form: period, doc: "Counted by period: which; left out = calendar month.", noun: "counting period"},
 			{name: "destinations", form: record, of: "destination", many: true, doc: "Zones and the prefixes of their numbers; the longest prefix wins.", noun: "destination"},
 			{name: "prefixes_csv", form: csvFile, doc: "A CSV file beside the sheet with the columns prefix,zone: more destinations.", noun: "prefix file"},
@@ -200,7 +201,7 @@ func allowanceTables() []table {
 			{name: "amount", form: measure, required: true, doc: "How much is given.", noun: "amount"},
 			{name: "priority", form: count, doc: "Lower pays first, -1000 to 1000.", noun: "priority"},
 			{name: "every", form: period, doc: "Given anew each period; left out = once.", noun: "period"},
-			{name: "anchor", form: choice, choices: []string{"calendar", "anniversary"}, doc: "Periods of the calendar or from the activation.", noun: "start of periods"},
+			{name: "anchor", form: choice, choices: []string{"calendar", "anniversary"}, doc: "Periods of the calendar or from the activation.", noun: "start of periods", absent: "anniversary"},
 			{name: "valid_for", form: period, doc: "How long it is good; left out = while the offering lasts.", noun: "validity"},
 			{name: "rollover", form: record, of: "rollover", doc: "What is kept when it is given anew; left out = nothing.", noun: "rollover"},
 			{name: "carry_overage", form: yesNo, doc: "Use beyond the last period's is taken from the new one.", noun: "carrying of overage"},
