@@ -70,7 +70,7 @@ func (s *Service) Heads(ctx context.Context, region string, raw [][]byte) (*link
 		return result{refused, dropped}, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("take %d signed heads of region %s: %w", len(heads), region, err)
+		return nil, fmt.Errorf("take %d signed heads of region %s: %w", len(heads), region, unwell(err))
 	}
 	s.finish(region, "heads", out.refused)
 	if out.refused == nil {
