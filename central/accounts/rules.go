@@ -98,8 +98,14 @@ func (r rules) account(c *fault.Collector, n, i int, in NewAccount) {
 func (r rules) subscription(c *fault.Collector, n, i int, in NewSubscription) {
 	r.checkID(c, Path(n, i, "id"), in.ID)
 	checkText(c, Path(n, i, "login"), in.Login, MaxLogin)
-	c.Need(in.Password != "" && len(in.Password) <= MaxPassword && utf8.ValidString(in.Password), Path(n, i, "password"), "",
-		"the password cannot be used", fmt.Sprintf("give 1 to %d octets of UTF-8", MaxPassword))
+	checkPassword(c, Path(n, i, "password"), in.Password)
+}
+
+// checkPassword never quotes the value. A NUL at the end would be lost in
+// User-Password, which is padded with them.
+func checkPassword(c *fault.Collector, field, password string) {
+	ok := password != "" && len(password) <= MaxPassword && utf8.ValidString(password) && !strings.ContainsRune(password, 0)
+	c.Need(ok, field, "", "the password cannot be used", fmt.Sprintf("give 1 to %d octets of UTF-8 without NUL", MaxPassword))
 }
 
 func (r rules) nas(c *fault.Collector, in NewNAS) {

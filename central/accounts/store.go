@@ -74,6 +74,8 @@ type Store interface {
 	LoginsTaken(ctx context.Context, logins []string) ([]string, error)
 	// SubscriptionsOf lists an account's subscriptions by id.
 	SubscriptionsOf(ctx context.Context, account string) ([]Subscription, error)
+	// SavePassword writes password, NT hash and version.
+	SavePassword(ctx context.Context, s Subscription) error
 	// SaveState writes offering, barred and terminated.
 	SaveState(ctx context.Context, subscriptions []Subscription) error
 }

@@ -40,14 +40,13 @@ func (s *Service) SubscribeTx(ctx context.Context, tx store.Tx, in []NewSubscrip
 		if err := known.admit(&c, len(in), i, n); err != nil {
 			return nil, err
 		}
-		password, hash, err := s.sealPassword(n)
+		password, hash, err := s.sealPassword(n.Home, n.ID, n.Password)
 		if err != nil {
 			return nil, err
 		}
 		out[i] = Subscription{ID: n.ID, Account: n.Account, Home: n.Home, Login: n.Login, Password: password, NTHash: hash,
 			Offering: n.Offering, Version: 1, CreatedAt: s.Now().UnixMicro()}
-		row, err := feed.NewChange(n.Home, feedrow.KindSubscription, n.ID, 1, &feedrow.Subscription{
-			ID: n.ID, Account: n.Account, Login: n.Login, Password: password, NTHash: hash, Offering: n.Offering})
+		row, err := rowOf(out[i])
 		if err != nil {
 			return nil, err
 		}
@@ -67,18 +66,18 @@ func (s *Service) SubscribeTx(ctx context.Context, tx store.Tx, in []NewSubscrip
 }
 
 // sealPassword seals a password and its NT hash with the home's key.
-func (s *Service) sealPassword(n NewSubscription) (password, hash []byte, err error) {
-	password, err = s.Sealer.Seal(n.Home, []byte(n.Password), []byte(feedrow.PasswordAAD(n.ID)))
+func (s *Service) sealPassword(home, id, clear string) (password, hash []byte, err error) {
+	password, err = s.Sealer.Seal(home, []byte(clear), []byte(feedrow.PasswordAAD(id)))
 	if err != nil {
-		return nil, nil, fmt.Errorf("seal the password of subscription %s: %w", n.ID, err)
+		return nil, nil, fmt.Errorf("seal the password of subscription %s: %w", id, err)
 	}
-	nt, err := mschap.NTHash(n.Password)
+	nt, err := mschap.NTHash(clear)
 	if err != nil {
-		return nil, nil, fmt.Errorf("hash the password of subscription %s: %w", n.ID, err)
+		return nil, nil, fmt.Errorf("hash the password of subscription %s: %w", id, err)
 	}
-	hash, err = s.Sealer.Seal(n.Home, nt[:], []byte(feedrow.NTHashAAD(n.ID)))
+	hash, err = s.Sealer.Seal(home, nt[:], []byte(feedrow.NTHashAAD(id)))
 	if err != nil {
-		return nil, nil, fmt.Errorf("seal the NT hash of subscription %s: %w", n.ID, err)
+		return nil, nil, fmt.Errorf("seal the NT hash of subscription %s: %w", id, err)
 	}
 	return password, hash, nil
 }

@@ -93,6 +93,7 @@ func (a *API) routes() {
 	post("/v1/customers", access.Writer, MaxBody, a.createCustomer)
 	post("/v1/accounts", access.Writer, MaxBody, a.openAccount)
 	post("/v1/subscriptions", access.Writer, MaxBody, a.subscribe)
+	post("/v1/subscriptions/password", access.Writer, MaxBody, a.setPassword)
 	post("/v1/nas", access.Writer, MaxBody, a.registerNAS)
 	post("/v1/deposits", access.Writer, MaxBody, a.deposit)
 	post("/v1/orders", access.Writer, MaxBody, a.placeOrder)

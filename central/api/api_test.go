@@ -163,6 +163,9 @@ func TestStory(t *testing.T) {
 	if s := c.get(200, "/v1/subscriptions/s1"); s["login"] != "ann" || s["password"] != nil {
 		t.Errorf("subscription is %v", s)
 	}
+	if p := c.post(201, "/v1/subscriptions/password", clerkToken, `{"subscription":"s1","password":"pw-of-ann-anew"}`); p["version"] != 2. || p["password"] != nil {
+		t.Errorf("the new password's answer is %v", p)
+	}
 	for range 2 { // what was sold, and then nothing
 		if _, err := c.sv.Sequencer.Step(t.Context()); err != nil {
 			t.Fatal(err)
@@ -171,8 +174,8 @@ func TestStory(t *testing.T) {
 	c.sv.Regions.Health(t.Context(), "north", link.Health{Mode: "degraded"})
 	r := c.get(200, "/v1/regions")["regions"].([]any)[0].(map[string]any)
 	// The operators of newClient come before the region, and with it: 3, an
-	// offering, two leases, a subscription, a NAS and an order.
-	if r["feed_last"] != 9. || r["seq"] != 0. || r["backlog_entries"] != 0. || r["mode"] != "degraded" {
+	// offering, two leases, a subscription, a NAS, an order and a new password.
+	if r["feed_last"] != 10. || r["seq"] != 0. || r["backlog_entries"] != 0. || r["mode"] != "degraded" {
 		t.Errorf("region is %v", r)
 	}
 	if o := c.get(200, "/v1/offerings"); len(o["offerings"].([]any)) != 1 {
@@ -185,7 +188,7 @@ func TestStory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"POST /v1/deposits"`, `"192.0.2.7"`, `"clerk"`, `"subscription/s1"`, `"barred":false`} {
+	for _, want := range []string{`"POST /v1/deposits"`, `"192.0.2.7"`, `"clerk"`, `"subscription/s1"`, `"barred":false`, `"version":2`} {
 		if !bytes.Contains(audit, []byte(want)) {
 			t.Errorf("the audit log lacks %s: %s", want, audit)
 		}

@@ -105,6 +105,17 @@ func subscriptionOf(s accounts.Subscription) subscriptionBody {
 	return subscriptionBody{ID: s.ID, Account: s.Account, Home: s.Home, Login: s.Login, Offering: s.Offering, Barred: s.Barred, Terminated: s.Terminated}
 }
 
+// passwordBody tells which password is in force without telling it.
+type passwordBody struct {
+	Subscription string `json:"subscription"`
+	Login        string `json:"login"`
+	Version      uint64 `json:"version"`
+}
+
+func passwordOf(s accounts.Subscription) passwordBody {
+	return passwordBody{Subscription: s.ID, Login: s.Login, Version: s.Version}
+}
+
 type nasBody struct {
 	ID      string `json:"id"`
 	Region  string `json:"region"`

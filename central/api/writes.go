@@ -66,6 +66,22 @@ func (a *API) subscribe(ctx context.Context, tx store.Tx, r request) (outcome, e
 	return outcome{object: "subscription/" + got[0].ID, after: subscriptionOf(got[0])}, nil
 }
 
+func (a *API) setPassword(ctx context.Context, tx store.Tx, r request) (outcome, error) {
+	var in struct {
+		Subscription string `json:"subscription"`
+		Password     string `json:"password"`
+	}
+	if err := decode(r.body, &in); err != nil {
+		return outcome{}, err
+	}
+	before, after, err := a.Accounts.SetPasswordTx(ctx, tx, accounts.NewPassword{Subscription: in.Subscription, Password: in.Password})
+	if err != nil {
+		return outcome{}, err
+	}
+	// That it changed is told by the version; neither password is written down.
+	return outcome{object: "subscription/" + after.ID, before: passwordOf(before), after: passwordOf(after)}, nil
+}
+
 func (a *API) registerNAS(ctx context.Context, tx store.Tx, r request) (outcome, error) {
 	var in struct {
 		ID      string `json:"id"`

@@ -149,6 +149,12 @@ func (t accountStore) LoginsTaken(ctx context.Context, logins []string) ([]strin
 	return rows(ctx, t.tx, "logins", pgx.RowTo[string], `SELECT login FROM subscriptions WHERE login = ANY($1::TEXT[]) ORDER BY login`, logins)
 }
 
+func (t accountStore) SavePassword(ctx context.Context, s accounts.Subscription) error {
+	_, err := t.exec(ctx, "save password", `UPDATE subscriptions SET password = $2, nt_hash = $3, version = $4 WHERE id = $1`,
+		s.ID, s.Password, s.NTHash, int64(s.Version))
+	return err
+}
+
 func (t accountStore) SaveState(ctx context.Context, in []accounts.Subscription) error {
 	_, err := t.exec(ctx, "save subscriptions", `UPDATE subscriptions AS s SET offering = d.offering, barred = d.barred, terminated = d.terminated
 		FROM unnest($1::TEXT[], $2::TEXT[], $3::BOOL[], $4::BOOL[]) AS d (id, offering, barred, terminated) WHERE s.id = d.id`,

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"strings"
@@ -41,7 +43,7 @@ func ctlCommand() *cobra.Command {
 	node := group("edge", "Edge nodes",
 		c.show("status", "Show a node's view of itself and its region", "edge status --url http://127.0.1.1:8090", 0, "/status"),
 		c.show("account ID", "Show what the region knows of an account", "edge account acc000001 --url http://127.0.1.1:8090", 1, "/v1/accounts/%s"))
-	cmd.AddCommand(region, account, node, c.deposit(), c.order())
+	cmd.AddCommand(region, account, node, c.deposit(), c.order(), c.password())
 	return cmd
 }
 
@@ -101,6 +103,33 @@ func (c *ctl) deposit() *cobra.Command {
 	c.write(cmd, "/v1/deposits", func() any { return d })
 	mustMark(cmd, "account")
 	mustMark(cmd, "amount")
+	return cmd
+}
+
+func (c *ctl) password() *cobra.Command {
+	var p struct {
+		Subscription string `json:"subscription"`
+		Password     string `json:"password"`
+	}
+	cmd := &cobra.Command{
+		Use: "password", Short: "Give a subscription another password", Args: cobra.NoArgs,
+		Long: "The password is the first line of standard input: an argument would be seen in the process list.\n" +
+			"It is in force when the subscription's home has the change; sessions go on.",
+		Example: "  meridian ctl password --subscription sub000001 < new-password.txt",
+	}
+	cmd.Flags().StringVar(&p.Subscription, "subscription", "", "the subscription's `id`")
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		line, err := bufio.NewReader(io.LimitReader(cmd.InOrStdin(), 4096)).ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return exitcode.Misuse("read the password from standard input: %w", err)
+		}
+		if p.Password = strings.TrimRight(line, "\r\n"); p.Password == "" {
+			return exitcode.Misuse("standard input is empty: give the password as its first line")
+		}
+		return nil
+	}
+	c.write(cmd, "/v1/subscriptions/password", func() any { return p })
+	mustMark(cmd, "subscription")
 	return cmd
 }
 

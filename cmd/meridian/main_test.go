@@ -47,6 +47,7 @@ func TestExitStatus(t *testing.T) {
 		{"load --dir " + empty, exitcode.Unreachable, "", "meridian demo --dir"},
 		{"ctl --help", exitcode.Done, "region", ""},
 		{"ctl deposit --account a", exitcode.Usage, "", "amount"},
+		{"ctl password --subscription s", exitcode.Usage, "", "standard input"},
 		{"ctl account show", exitcode.Usage, "", "1 arg"},
 		{"ctl region list --url http://127.0.0.1:1", exitcode.Unreachable, "", "--url"},
 		{"catalog --help", exitcode.Done, "validate", ""},

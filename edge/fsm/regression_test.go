@@ -136,3 +136,24 @@ func TestReservationOfAnotherSubscriptionUnderTheSameKeyIsReleased(t *testing.T)
 	r.tick(121)
 	r.want("and released", r.available(), 10*eur)
 }
+
+// A row that brings another password changes the credential and nothing else.
+func TestNewPasswordLeavesTheServiceAlone(t *testing.T) {
+	r := newRegion(t, 100*eur, flat(), perGigabyte())
+	r.tick(60)
+	r.acct(command.Start, "s1", t0, 0, 0)
+	r.feed(feed.KindOrder, "o", &feed.Order{ID: "o", Subscription: "sub", Action: feed.ActionChange, Offering: "volume"})
+	r.tick(60)
+	before, _ := r.s.Subscription("sub")
+	entries := len(r.entries)
+	r.feed(feed.KindSubscription, "sub", &feed.Subscription{ID: "sub", Account: "a", Login: "u", Offering: "flat", Password: []byte("sealed"), NTHash: []byte("hash")})
+	r.tick(60)
+	after, _ := r.s.Subscription("sub")
+	r.want("offering in force", after.Offering, before.Offering)
+	r.want("paid until", after.PaidUntil, before.PaidUntil)
+	r.want("open sessions", len(after.Sessions), 1)
+	r.want("entries", len(r.entries), entries)
+	l := r.s.FindLogin("u")
+	r.want("password", string(l.Password), "sealed")
+	r.want("NT hash", string(l.NTHash), "hash")
+}

@@ -27,6 +27,7 @@ func Run(t *testing.T, open Opener) {
 		"catalog":            testCatalog,
 		"subscribe":          testSubscribe,
 		"subscribe_batch":    testSubscribeBatch,
+		"password":           testPassword,
 		"refusals":           testRefusals,
 		"deposit_repeated":   testDepositRepeated,
 		"deposit_bounds":     testDepositBounds,

@@ -127,6 +127,16 @@ func (t accountStore) SubscriptionsOf(_ context.Context, account string) ([]acco
 	return pick(t.s.subscriptions, t.s.ofAccount[account]), nil
 }
 
+func (t accountStore) SavePassword(_ context.Context, r accounts.Subscription) error {
+	sub, ok := t.s.subscriptions[r.ID]
+	if !ok {
+		return fmt.Errorf("subscription %s: %w", r.ID, store.ErrNotFound)
+	}
+	sub.Password, sub.NTHash, sub.Version = r.Password, r.NTHash, r.Version
+	put(t.tx, t.s.subscriptions, r.ID, sub)
+	return nil
+}
+
 func (t accountStore) SaveState(_ context.Context, rows []accounts.Subscription) error {
 	for _, r := range rows {
 		sub, ok := t.s.subscriptions[r.ID]
