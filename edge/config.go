@@ -71,6 +71,9 @@ type Config struct {
 	CutPerTick int
 	// SnapshotEntries is how many log entries make a new snapshot due.
 	SnapshotEntries uint64
+	// HeadsEach is how often the node compares its heads with the other nodes', SignEach
+	// how much region time may pass until it signs one.
+	HeadsEach, SignEach time.Duration
 	// Disk are the limits of the data disk; its Dir is Dir.
 	Disk disk.Config
 
@@ -89,7 +92,8 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Policy: command.DefaultPolicy(), TickEach: time.Second, IsolatedAfter: 10 * time.Second,
-		StaleAfter: 10 * time.Second, CutPerTick: 500, SnapshotEntries: 8192, Disk: disk.DefaultConfig(),
+		StaleAfter: 10 * time.Second, CutPerTick: 500, SnapshotEntries: 8192,
+		HeadsEach: time.Second, SignEach: 10 * time.Second, Disk: disk.DefaultConfig(),
 		ShutdownTimeout: 8 * time.Second,
 	}
 }
@@ -133,6 +137,9 @@ func (c *Config) Validate() error {
 	}
 	if c.TickEach <= 0 || c.IsolatedAfter <= 0 || c.StaleAfter <= 0 || c.CutPerTick < 1 || c.SnapshotEntries < 1 || c.ShutdownTimeout <= 0 {
 		bad("tick_each, isolated_after, stale_after, cut_per_tick, snapshot_entries and shutdown_timeout must be above 0")
+	}
+	if c.HeadsEach <= 0 || c.SignEach <= 0 {
+		bad("heads_each %s, sign_each %s: both must be above 0", c.HeadsEach, c.SignEach)
 	}
 	d := c.Disk
 	d.Dir = c.Dir

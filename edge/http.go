@@ -44,6 +44,7 @@ type Status struct {
 	LinkError     string        `json:"link_error,omitempty"`
 	FeedError     string        `json:"feed_error,omitempty"`
 	Disk          DiskStatus    `json:"disk"`
+	Parted        string        `json:"parted,omitempty"` // why this node stopped serving
 	Live          fsm.Counts    `json:"live"`
 	Alarms        []alarm.Alarm `json:"alarms"`
 }
@@ -65,6 +66,9 @@ func (n *Node) Status() Status {
 		s.FeedError = err.Error()
 	}
 	s.Disk = n.diskStatus()
+	if err := n.partedFrom(); err != nil {
+		s.Parted = err.Error()
+	}
 	n.store.View(func(st *fsm.State) {
 		s.Mode, s.ModeSince, s.RegionTime = st.Mode.String(), time.UnixMicro(st.ModeSince).UTC(), time.UnixMicro(st.Now).UTC()
 		s.Epoch, s.Seq, s.Acked, s.Backlog, s.FeedVersion = st.Epoch, st.Seq, st.Acked, st.Backlog(), st.FeedVersion
@@ -78,7 +82,8 @@ func (n *Node) Status() Status {
 func (n *Node) openHTTP() error {
 	mux := http.NewServeMux()
 	checks, err := health.New(2*time.Second, n.logger,
-		health.Check{Name: "leader", Run: n.hasLeader}, health.Check{Name: "disk", Run: n.diskTakesWrites})
+		health.Check{Name: "leader", Run: n.hasLeader}, health.Check{Name: "disk", Run: n.diskTakesWrites},
+		health.Check{Name: "heads", Run: func(context.Context) error { return n.partedFrom() }})
 	if err != nil {
 		return err
 	}
@@ -176,6 +181,7 @@ func (n *Node) postAudit(w http.ResponseWriter, r *http.Request) {
 
 func (n *Node) getAudit(w http.ResponseWriter, _ *http.Request) {
 	report, err := n.store.LastAudit()
+	report.Heads = n.heads.book.UpTo(report.Index)
 	if err != nil {
 		n.refuse(w, http.StatusConflict, httpError{"no_audit", err.Error(), "POST /v1/audit on any node, then ask again"})
 		return

@@ -46,7 +46,7 @@ func (n *Node) exportMetrics() error {
 		{Name: "session_anomalies_total", Help: "Reports whose counters contradict earlier ones."},
 		{Name: "alarm", Help: "1 while an alarm is raised; each has a page in ops/runbooks.", Kind: metrics.Gauge, Labels: []string{"alarm", "severity"}},
 	}
-	list = append(list, diskMetrics()...)
+	list = append(append(list, diskMetrics()...), headsMetrics()...)
 	c, err := metrics.NewCollector("meridian_edge", map[string]string{"region": n.cfg.Region, "node": n.cfg.Node}, list, n.samples)
 	if err != nil {
 		return err
@@ -97,6 +97,7 @@ func (n *Node) samples() []metrics.Sample {
 	add("store_timeouts_total", float64(st.Timeouts))
 	add("store_queue", float64(st.QueueLen))
 	n.diskSamples(add)
+	n.headsSamples(add)
 	add("link_connected", flag(n.link.State().Connected))
 	links := n.link.Stats()
 	for _, cause := range link.Causes() {

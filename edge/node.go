@@ -65,6 +65,10 @@ type Node struct {
 	cutUntil time.Time     // cuts are proposed until the state has none older
 	jumped   time.Duration // how far the clocks run ahead of what is plausible, 0 when they do not
 
+	heads       comparing
+	stopServing context.CancelFunc // ends what makes commands of packets and of time
+	radiusOnce  sync.Once
+
 	alarms   *alarm.Board
 	watching []watched
 	rise     alarm.Rise // of watch's goroutine
@@ -78,7 +82,7 @@ func New(cfg Config) (_ *Node, err error) {
 	n := &Node{cfg: cfg, logger: cfg.Logger.With("region", cfg.Region, "node", cfg.Node)}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, n.closeRADIUS(), n.release())
+			err = errors.Join(err, n.closeRADIUS(), n.release(), n.closeBook())
 		}
 	}()
 	if err := n.openReplication(); err != nil {
@@ -115,6 +119,9 @@ func (n *Node) openReplication() error {
 	if err := n.mayStart(); err != nil {
 		return err
 	}
+	if err := n.openHeads(); err != nil {
+		return err
+	}
 	tlsConfig, err := n.cfg.Identity.TLS(identity.NodesOf(n.cfg.Region))
 	if err != nil {
 		return err
@@ -132,6 +139,9 @@ func (n *Node) openReplication() error {
 	sc.Raft.TLS, sc.Raft.Ring, sc.Raft.Logger = tlsConfig, n.cfg.DataRing, n.logger
 	sc.Raft.SnapshotThreshold = n.cfg.SnapshotEntries
 	sc.Disk = n.cfg.Disk
+	if sc.Raft.AtLeast, err = n.reached(); err != nil {
+		return err
+	}
 	sc.Ring, sc.Logger, sc.Found = n.cfg.DataRing, n.logger, n.cfg.Start == Found
 	for _, p := range n.cfg.Peers {
 		sc.Peers = append(sc.Peers, raftnode.Peer{ID: p.ID, Addr: p.Raft})
@@ -148,6 +158,7 @@ func (n *Node) openReplication() error {
 	if n.forward, err = forward.NewServer(fc, n.store, n.status); err != nil {
 		return err
 	}
+	n.forward.AnswerHeads(n.answerHeads)
 	n.grpc = grpc.NewServer(fc.GRPCOptions()...)
 	n.forward.Register(n.grpc)
 	return nil
@@ -159,6 +170,7 @@ func (n *Node) openLink() error {
 		return err
 	}
 	n.uplink = uplink.New(n.cfg.Region, n.cfg.Node, n.cfg.Version, n.store, n.ledTerm, time.Now, n.logger)
+	n.uplink.CarryHeads(n.heads.book)
 	lc := link.DefaultClientConfig()
 	lc.Region, lc.Node, lc.Addresses, lc.TLS = n.cfg.Region, n.cfg.Node, n.cfg.Centre, tlsConfig
 	lc.SoftwareVersion, lc.Logger = n.cfg.Version, n.logger
@@ -203,6 +215,8 @@ func (n *Node) status() forward.Status {
 // Start serves. ctx's end stops the node's own work; Close is needed all the same.
 func (n *Node) Start(ctx context.Context) error {
 	ctx, n.cancel = context.WithCancel(ctx)
+	serving, stopServing := context.WithCancel(ctx)
+	n.stopServing = stopServing
 	lis, err := net.Listen("tcp", n.cfg.Forward)
 	if err != nil {
 		return fmt.Errorf("edge: listen for other nodes: %w", err)
@@ -219,7 +233,8 @@ func (n *Node) Start(ctx context.Context) error {
 	}
 	n.wg.Go(func() { n.refresh(ctx) })
 	n.wg.Go(func() { n.watch(ctx) })
-	n.wg.Go(func() { n.lead(ctx) })
+	n.wg.Go(func() { n.lead(serving) })
+	n.wg.Go(func() { n.compareHeads(ctx) })
 	return nil
 }
 
@@ -239,6 +254,7 @@ func (n *Node) Close() error {
 		}
 		n.err = errors.Join(n.err, n.release())
 		n.wg.Wait()
+		n.err = errors.Join(n.err, n.closeBook())
 	})
 	return n.err
 }

@@ -44,20 +44,22 @@ func (n *Node) openRADIUS() error {
 	return nil
 }
 
-// closeRADIUS stops taking packets, then what answers them.
-func (n *Node) closeRADIUS() error {
-	var err error
-	if n.radius != nil {
-		err = n.radius.Close()
-	}
-	if n.effects != nil {
-		err = errors.Join(err, n.effects.Close())
-	}
-	if n.coa != nil {
-		err = errors.Join(err, n.coa.Close())
-	}
-	if n.aaa != nil {
-		err = errors.Join(err, n.aaa.Close())
-	}
+// closeRADIUS stops taking packets, then what answers them. What it finds is told to
+// the first caller.
+func (n *Node) closeRADIUS() (err error) {
+	n.radiusOnce.Do(func() {
+		if n.radius != nil {
+			err = n.radius.Close()
+		}
+		if n.effects != nil {
+			err = errors.Join(err, n.effects.Close())
+		}
+		if n.coa != nil {
+			err = errors.Join(err, n.coa.Close())
+		}
+		if n.aaa != nil {
+			err = errors.Join(err, n.aaa.Close())
+		}
+	})
 	return err
 }

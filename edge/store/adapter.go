@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -20,6 +21,7 @@ type adapter struct {
 	node     string
 	segments *segments
 	changed  func(feed, acked bool)
+	heads    *heads
 
 	mu    sync.RWMutex
 	state *fsm.State
@@ -95,14 +97,38 @@ func (a *adapter) applyEntry(l *raft.Log) ([]command.Result, error) {
 	}
 	out := make([]command.Result, len(commands))
 	for i, c := range commands {
+		turn := a.state.StateTurn()
 		out[i] = a.state.Apply(c)
-		if _, audit := c.(*command.Audit); audit {
+		switch c.(type) {
+		case *command.Audit:
 			if err := a.report(l.Index); err != nil {
+				return nil, err
+			}
+		case *command.Tick:
+			if err := a.head(l.Index, a.state.StateTurn() != turn); err != nil {
 				return nil, err
 			}
 		}
 	}
 	return out, nil
+}
+
+// head keeps where this replica stands after a tick, with the hash of a part of
+// the state when region time has come to its turn.
+func (a *adapter) head(index uint64, withState bool) error {
+	if a.state.Epoch == 0 {
+		return nil
+	}
+	h := a.state.HeadAt(a.node, index)
+	begun := time.Now()
+	if withState {
+		if err := a.keep(a.state.TakeEntries()); err != nil {
+			return err
+		}
+		a.state.HashPart(&h)
+	}
+	a.heads.add(h, time.Since(begun))
+	return nil
 }
 
 // report keeps this replica's totals at an audit. Entries that this very run of

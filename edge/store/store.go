@@ -114,6 +114,8 @@ type Store struct {
 	changeMu sync.Mutex
 	change   chan struct{} // closed and replaced at every change of the state
 
+	heads heads
+
 	feedChanges             atomic.Uint64
 	batches, commands       atomic.Uint64
 	busy, timeouts, retries atomic.Uint64
@@ -181,7 +183,7 @@ func (s *Store) openReplica() (*replica, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &adapter{node: s.cfg.Raft.NodeID, segments: seg, state: fsm.New(), changed: s.changed}
+	a := &adapter{node: s.cfg.Raft.NodeID, segments: seg, state: fsm.New(), changed: s.changed, heads: &s.heads}
 	n, err := raftnode.Open(s.cfg.Raft, a)
 	if err != nil {
 		return nil, errors.Join(err, seg.abandon())

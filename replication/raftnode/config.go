@@ -24,7 +24,10 @@ type Config struct {
 
 	TLS  *tls.Config // both roles; from identity.Bundle.TLS(identity.NodesOf(Region))
 	Ring *seal.Ring  // seals the log
-	Disk *disk.Layer // what log and snapshots are written through; nil: one of disk.DefaultConfig
+	// AtLeast is the log index that this node is known to have reached; a directory
+	// that does not is refused. 0: nothing is known.
+	AtLeast uint64
+	Disk    *disk.Layer // what log and snapshots are written through; nil: one of disk.DefaultConfig
 
 	Heartbeat     time.Duration // a follower without contact for this long (up to twice it) stands for election
 	Election      time.Duration // a candidate without result for this long (up to twice it) tries again

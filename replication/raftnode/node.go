@@ -120,6 +120,9 @@ func open(cfg Config, fsm raft.FSM, listen func(*counters) (raft.Transport, erro
 	if err := n.store.check(newest.index); err != nil {
 		return nil, err
 	}
+	if err := n.reaches(newest.index); err != nil {
+		return nil, err
+	}
 	cache, err := raft.NewLogCache(cfg.LogCache, n.store)
 	if err != nil {
 		return nil, fmt.Errorf("raftnode: %w", err)
@@ -133,6 +136,20 @@ func open(cfg Config, fsm raft.FSM, listen func(*counters) (raft.Transport, erro
 	}
 	n.wg.Go(n.watchLeadership)
 	return n, nil
+}
+
+// reaches refuses a directory that was replaced by an older copy of itself: the
+// member would vote without what it had acknowledged.
+func (n *Node) reaches(snapshot uint64) error {
+	last, err := n.store.LastIndex()
+	if err != nil {
+		return fmt.Errorf("raftnode: %w", err)
+	}
+	if last = max(last, snapshot); last >= n.cfg.AtLeast {
+		return nil
+	}
+	return fmt.Errorf("%w: %s ends at log index %d, node %s had applied index %d: remove this member at the leader, empty the directory and let the node join again",
+		ErrRolledBack, n.cfg.Dir, last, n.cfg.NodeID, n.cfg.AtLeast)
 }
 
 func raftConfig(cfg Config) *raft.Config {

@@ -1,0 +1,134 @@
+package fsm
+
+import (
+	"crypto/sha256"
+
+	"meridian/edge/balance"
+	"meridian/internal/journal"
+)
+
+const (
+	// StateHashEach is how often, in microseconds of region time, nodes hash a part
+	// of their state to compare it; a large state more seldom, by once this for each
+	// stretchItems items, since finding a part means to look at all keys. It is the
+	// same on every node and never read from a configuration: the turn decides which
+	// part is hashed.
+	StateHashEach = 10_000_000
+	stretchItems  = 250_000
+	// partItems is about how many items a part holds: it bounds how long commands
+	// wait while one is hashed.
+	partItems = 16_384
+)
+
+// HeadAt returns where this replica's ledger stands at a log index.
+func (s *State) HeadAt(node string, index uint64) journal.Head {
+	return journal.Head{Region: s.Region, Node: node, Epoch: s.Epoch, Seq: s.Seq, Hash: s.Head, Index: index, At: s.Now}
+}
+
+// HashPart adds to a head the hash of that part of the state whose turn it is.
+// Over as many turns as there are parts all of the state is hashed.
+func (s *State) HashPart(h *journal.Head) {
+	parts := s.parts()
+	turn := uint64(s.StateTurn()) % uint64(len(parts))
+	h.StateForm, h.StatePart, h.StateParts = dumpFormat, uint32(turn), uint32(len(parts))
+	h.State = s.hashOf(parts[turn])
+}
+
+// StateTurn counts the turns of hashing: a part is hashed when a tick changes it.
+func (s *State) StateTurn() int64 {
+	return s.Now / (StateHashEach * int64(1+s.items()/stretchItems))
+}
+
+func (s *State) items() int {
+	return len(s.versions) + len(s.subscriptions) + len(s.buckets) + len(s.sessions) + len(s.reservations)
+}
+
+// collection is one of the state's maps that grow with what a region serves.
+type collection uint8
+
+const (
+	everything collection = iota
+	theRest               // all that is in none of the following
+	theVersions
+	theSubscriptions
+	theBuckets
+	theSessions
+	theReservations
+	collections
+)
+
+// part is what lies in one of several equal shares of a collection.
+type part struct {
+	of        collection
+	share, in uint32
+}
+
+// parts lists all parts of the state; replicas with the same state have the same.
+// A small state is one part, whose hash is Hash.
+func (s *State) parts() []part {
+	if s.items() <= partItems {
+		return []part{{of: everything, in: 1}}
+	}
+	out := []part{{of: theRest, in: 1}}
+	for c, n := range [collections]int{
+		theVersions: len(s.versions), theSubscriptions: len(s.subscriptions), theBuckets: len(s.buckets),
+		theSessions: len(s.sessions), theReservations: len(s.reservations),
+	} {
+		if collection(c) <= theRest {
+			continue
+		}
+		in := uint32(n/partItems) + 1
+		for share := range in {
+			out = append(out, part{collection(c), share, in})
+		}
+	}
+	return out
+}
+
+// hashOf is the SHA-256 of the dump of a state that has only this part. What the
+// ledger's head and region time are is in every part.
+func (s *State) hashOf(p part) journal.Hash {
+	only := *s
+	only.out = nil
+	if p.of == everything {
+		return sha256.Sum256(only.Dump())
+	}
+	if p.of != theRest {
+		only.nas, only.operators, only.offerings, only.effects, only.answeredLog, only.waiting = nil, nil, nil, nil, nil, nil
+	}
+	only.versions = choose(s.versions, p, theVersions, func(k entityKey) uint32 { return spread(string(k.kind), k.id) })
+	only.subscriptions = choose(s.subscriptions, p, theSubscriptions, func(id string) uint32 { return spread(id) })
+	only.buckets = choose[string, *balance.Bucket](s.buckets, p, theBuckets, func(id string) uint32 { return spread(id) })
+	only.sessions = choose(s.sessions, p, theSessions, func(k journal.SessionKey) uint32 { return spread(k.NAS, k.ID) })
+	only.reservations = choose(s.reservations, p, theReservations, func(key string) uint32 { return spread(key) })
+	return sha256.Sum256(only.Dump())
+}
+
+// choose returns the items of a collection that lie in a part.
+func choose[K comparable, V any](all map[K]V, p part, of collection, place func(K) uint32) map[K]V {
+	if p.of != of {
+		return nil
+	}
+	if p.in == 1 {
+		return all
+	}
+	out := make(map[K]V, len(all)/int(p.in)+len(all)/64)
+	for k, v := range all {
+		if place(k)%p.in == p.share {
+			out[k] = v
+		}
+	}
+	return out
+}
+
+// spread is FNV-1a over the texts: the same on every machine.
+func spread(texts ...string) uint32 {
+	h := uint32(2166136261)
+	for _, t := range texts {
+		for i := range len(t) {
+			h = (h ^ uint32(t[i])) * 16777619
+		}
+		h *= 16777619 // between texts
+	}
+	return h
+}

@@ -1,0 +1,157 @@
+package fsm
+
+import (
+	"fmt"
+	"testing"
+
+	"meridian/edge/command"
+	"meridian/internal/feed"
+	"meridian/internal/journal"
+	"meridian/internal/money"
+)
+
+// crowd is a region of n subscribers, each with a bucket, and some sessions.
+func crowd(t testing.TB, n int) *State {
+	t.Helper()
+	s := New()
+	apply := func(c command.Command) {
+		if r := s.Apply(c); r.Code != command.OK {
+			t.Fatalf("%T: %+v", c, r)
+		}
+		s.TakeEntries()
+	}
+	apply(&command.Configure{Region: "north", Policy: command.DefaultPolicy()})
+	apply(&command.OpenEpoch{Epoch: 1})
+	apply(&command.Tick{Clocks: []int64{t0 * 1e6}})
+	number := uint64(0)
+	row := func(kind feed.Kind, id string, body any) feed.Row {
+		b, err := feed.Encode(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		number++
+		return feed.Row{Number: number, Kind: kind, ID: id, Version: 1, Body: b}
+	}
+	apply(&command.Feed{Rows: []feed.Row{row(feed.KindOffering, feed.OfferingKey("volume", 1), perGigabyte()),
+		row(feed.KindNAS, "nas", &feed.NAS{ID: "nas", Address: "127.0.2.1", Vendor: "generic"})}})
+	for i := range n {
+		id := fmt.Sprintf("%07d", i)
+		apply(&command.Feed{Rows: []feed.Row{
+			row(feed.KindSubscription, "sub"+id, &feed.Subscription{ID: "sub" + id, Account: "acc" + id, Login: "user" + id, Offering: "volume"}),
+			row(feed.KindLease, "acc"+id+"/cash", &feed.Lease{Bucket: "acc" + id + "/cash", Account: "acc" + id, Unit: "EUR", Epoch: 1, Granted: 10 * money.Micro}),
+		}})
+		if i%4 == 0 {
+			apply(&command.Accounting{NAS: "nas", SessionID: "s" + id, Login: "user" + id, Status: command.Start, Event: t0, Seconds: 0})
+		}
+	}
+	return s
+}
+
+// A small state is hashed whole; a large one part by part, and each item in one.
+func TestStateIsHashedInParts(t *testing.T) {
+	small := crowd(t, 5)
+	h := small.HeadAt("north-1", 7)
+	small.HashPart(&h)
+	if h.StateParts != 1 || h.State != small.Hash() || h.StateForm != dumpFormat || h.Seq != small.Seq || h.Hash != small.Head || h.Validate() != nil {
+		t.Errorf("head of a small state: %+v", h)
+	}
+	large := crowd(t, 6000) // 12 002 versions, 6000 subscriptions, 6000 buckets, 1500 sessions
+	parts := large.parts()
+	if len(parts) != 6 {
+		t.Fatalf("%d parts", len(parts))
+	}
+	before := make([]journal.Hash, len(parts))
+	for i, p := range parts {
+		before[i] = large.hashOf(p)
+	}
+	differ := func(what string, want collection) {
+		t.Helper()
+		for i, p := range parts {
+			if changed := large.hashOf(p) != before[i]; changed != (p.of == want) {
+				t.Errorf("%s: the hash of part %+v changed: %v", what, p, changed)
+			}
+		}
+	}
+	b := large.buckets["acc0003000/cash"]
+	b.T++
+	differ("a bucket altered", theBuckets)
+	b.T--
+	sub := large.subscriptions["sub0003000"]
+	sub.Barred = true
+	differ("a subscription altered", theSubscriptions)
+	sub.Barred = false
+	key := large.sessionKeys()[3]
+	large.sessions[key].Meter.In++
+	differ("a session altered", theSessions)
+	large.sessions[key].Meter.In--
+	large.versions[entityKey{feed.KindLease, "acc0000001/cash"}]++
+	differ("a version altered", theVersions)
+	large.versions[entityKey{feed.KindLease, "acc0000001/cash"}]--
+	large.nas["nas"].BootAt++
+	differ("a NAS altered", theRest)
+	large.nas["nas"].BootAt--
+	// Each part comes in its turn, and a replica restored from a dump agrees.
+	again, err := Load(large.Dump())
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[uint32]bool{}
+	for turn := range len(parts) {
+		large.Now, again.Now = t0*1e6+int64(turn)*StateHashEach, t0*1e6+int64(turn)*StateHashEach
+		x, y := large.HeadAt("north-1", 9), again.HeadAt("north-2", 9)
+		large.HashPart(&x)
+		again.HashPart(&y)
+		if !x.Same(&y) || x.State != y.State {
+			t.Errorf("turn %d: %+v and %+v", turn, x, y)
+		}
+		seen[x.StatePart] = true
+	}
+	if len(seen) != len(parts) {
+		t.Errorf("%d of %d parts had their turn", len(seen), len(parts))
+	}
+}
+
+func TestSharesOfALargeCollection(t *testing.T) {
+	all := map[string]int{}
+	for i := range 20_000 {
+		all[fmt.Sprint("item", i)] = i
+	}
+	total, most, least := 0, 0, len(all)
+	for share := range uint32(8) {
+		n := len(choose(all, part{theBuckets, share, 8}, theBuckets, func(k string) uint32 { return spread(k) }))
+		total, most, least = total+n, max(most, n), min(least, n)
+	}
+	if total != len(all) || most > 2*least {
+		t.Errorf("8 shares of %d items hold %d, %d to %d each", len(all), total, least, most)
+	}
+	if spread("ab", "c") == spread("a", "bc") {
+		t.Error("texts run together")
+	}
+}
+
+// What nodes pay every ten seconds of region time, with commands waiting: one part
+// of the state. BenchmarkStateHash is the whole of it at once, for comparison.
+func BenchmarkHashPart(b *testing.B) {
+	for _, n := range []int{1000, 100_000} {
+		b.Run(fmt.Sprint(n, "-subscribers"), func(b *testing.B) {
+			s := crowd(b, n)
+			b.ResetTimer()
+			for i := range b.N {
+				s.Now = t0*1e6 + int64(i)*StateHashEach*int64(1+s.items()/stretchItems)
+				h := s.HeadAt("north-1", 1)
+				s.HashPart(&h)
+			}
+		})
+	}
+}
+
+func BenchmarkStateHash(b *testing.B) {
+	for _, n := range []int{1000, 100_000} {
+		b.Run(fmt.Sprint(n, "-subscribers"), func(b *testing.B) {
+			s := crowd(b, n)
+			for b.Loop() {
+				s.Hash()
+			}
+		})
+	}
+}
