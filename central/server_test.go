@@ -16,6 +16,7 @@ import (
 
 	"meridian/central"
 	"meridian/central/access"
+	"meridian/central/cockroach"
 	"meridian/central/cockroach/testdb"
 	"meridian/central/store/storetest"
 	"meridian/internal/feed"
@@ -185,12 +186,18 @@ func do(t *testing.T, r *http.Request, want int) map[string]any {
 
 // A whole centre: sold through the API, fed down the link, settled from the link.
 func TestServer(t *testing.T) {
+	t.Run("plain", func(t *testing.T) { testServer(t, nil) })
+	t.Run("first commits fail", func(t *testing.T) { testServer(t, cockroach.FailFirstCommit) })
+}
+
+func testServer(t *testing.T, beforeCommit func(op string, attempt int) error) {
 	ca, err := identity.NewCA("test", time.Now(), time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
 	url := testdb.New(t)
 	cfg := config(t, url, ca)
+	cfg.Database.BeforeCommit = beforeCommit
 	if cfg.Registry, err = metrics.NewRegistry(); err != nil {
 		t.Fatal(err)
 	}

@@ -65,10 +65,16 @@ func (f failing) Do(ctx context.Context, op string, fn func(context.Context, sto
 	return f.Store.Do(ctx, op, fn)
 }
 
-func newClient(t *testing.T) *client {
+// each runs a test twice: the second time each transaction's first commit fails.
+func each(t *testing.T, test func(*testing.T, *client)) {
+	t.Run("plain", func(t *testing.T) { test(t, newClient(t, memstore.New())) })
+	t.Run("first commits fail", func(t *testing.T) { test(t, newClient(t, memstore.NewFailingFirstCommits())) })
+}
+
+func newClient(t *testing.T, s *memstore.Store) *client {
 	t.Helper()
 	c := &client{t: t, log: &bytes.Buffer{}}
-	b := failing{memstore.New(), &c.fail}
+	b := failing{s, &c.fail}
 	key := seal.Key{ID: 1, Bytes: [32]byte{1}}
 	ring, err := seal.NewRing([]seal.Key{key})
 	if err != nil {
@@ -141,8 +147,9 @@ func (c *client) world() {
 	c.post(201, "/v1/nas", clerkToken, `{"id":"n1","region":"north","address":"127.0.2.1","vendor":"generic","secret":"nas-secret-word"}`)
 }
 
-func TestStory(t *testing.T) {
-	c := newClient(t)
+func TestStory(t *testing.T) { each(t, testStory) }
+
+func testStory(t *testing.T, c *client) {
 	c.world()
 	paid := c.post(201, "/v1/deposits", clerkToken, `{"account":"a1","amount":"25.00","currency":"EUR","method":"bank","reference":"r1"}`)
 	if paid["amount"] != "25.00" || paid["id"] == "" {
@@ -200,8 +207,9 @@ func TestStory(t *testing.T) {
 	}
 }
 
-func TestWhoMayCall(t *testing.T) {
-	c := newClient(t)
+func TestWhoMayCall(t *testing.T) { each(t, testWhoMayCall) }
+
+func testWhoMayCall(t *testing.T, c *client) {
 	c.world()
 	const deposit = `{"account":"a1","amount":"1.00","currency":"EUR","method":"bank"}`
 	for _, x := range []struct {
@@ -243,8 +251,9 @@ func TestWhoMayCall(t *testing.T) {
 	}
 }
 
-func TestIdempotencyKey(t *testing.T) {
-	c := newClient(t)
+func TestIdempotencyKey(t *testing.T) { each(t, testIdempotencyKey) }
+
+func testIdempotencyKey(t *testing.T, c *client) {
 	c.world()
 	const body = `{"account":"a1","amount":"2.00","currency":"EUR","method":"bank"}`
 	var wg sync.WaitGroup
@@ -280,8 +289,9 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 }
 
-func TestImport(t *testing.T) {
-	c := newClient(t)
+func TestImport(t *testing.T) { each(t, testImport) }
+
+func testImport(t *testing.T, c *client) {
 	c.world()
 	line := func(n int) string {
 		return fmt.Sprintf(`{"name":"User %d","currency":"EUR","home":"north","login":"u%d","password":"pw","offering":"prepaid","deposit":"5.00"}`, n, n)
@@ -309,8 +319,9 @@ func TestImport(t *testing.T) {
 }
 
 // Internals stay inside, whatever goes wrong.
-func TestServerFaults(t *testing.T) {
-	c := newClient(t)
+func TestServerFaults(t *testing.T) { each(t, testServerFaults) }
+
+func testServerFaults(t *testing.T, c *client) {
 	c.world()
 	for _, x := range []struct {
 		err    error
@@ -338,8 +349,9 @@ func TestServerFaults(t *testing.T) {
 	c.post(201, "/v1/customers", clerkToken, `{"kind":"individual","name":"X"}`)
 }
 
-func TestHealth(t *testing.T) {
-	c := newClient(t)
+func TestHealth(t *testing.T) { each(t, testHealth) }
+
+func testHealth(t *testing.T, c *client) {
 	for _, path := range []string{"/healthz", "/readyz"} {
 		if status, _, _ := c.call("GET", path, "", "", ""); status != 200 {
 			t.Errorf("%s: %d", path, status)

@@ -133,4 +133,3 @@ func TestX5OnSQL(t *testing.T) {
 		t.Errorf("the centre took %d entries in as new, %d regions wrote %d each", n, len(reports), reports[0].Seq)
 	}
 }
-

@@ -40,7 +40,11 @@ func newOffice(w *World) (*office, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &office{w: w, store: memstore.New(), deposits: map[string]money.Amount{}, orders: map[string]feed.Order{}}
+	database := memstore.New()
+	if w.cfg.FailCommits {
+		database = memstore.NewFailingFirstCommits()
+	}
+	o := &office{w: w, store: database, deposits: map[string]money.Amount{}, orders: map[string]feed.Order{}}
 	o.services = central.NewServices(o.store, central.Deps{
 		Now: w.clock, NewID: func() string { o.serial++; return fmt.Sprintf("id-%06d", o.serial) },
 		Sealer: central.Rings{"north": ring, "south": ring}, Feed: centralfeed.DefaultConfig(),

@@ -37,6 +37,7 @@ type Config struct {
 	Nodes       int           // of each region
 	Subscribers int           // of all regions together
 	Duration    time.Duration // virtual time with faults; then everything heals
+	FailCommits bool          // every transaction of the centre meets a serialization failure first
 	Faults      Faults
 }
 
@@ -47,6 +48,7 @@ func Default(seed uint64) Config {
 	shape := [...]struct{ regions, nodes int }{{1, 1}, {1, 3}, {1, 5}, {2, 3}, {2, 3}}[r.IntN(5)]
 	return Config{
 		Seed: seed, Regions: shape.regions, Nodes: shape.nodes, Subscribers: 4 + r.IntN(8), Duration: time.Duration(5+r.IntN(10)) * time.Minute,
+		FailCommits: seed%2 == 0,
 		Faults: Faults{
 			Drop: r.IntN(150), Duplicate: r.IntN(150), Delay: time.Duration(r.IntN(8000)) * time.Millisecond,
 			NodeCrash: r.IntN(15), LeaderCrash: r.IntN(15), LinkCut: r.IntN(40), LinkAway: time.Duration(1+r.IntN(180)) * time.Second,

@@ -334,4 +334,3 @@ func run(c *link.Client) (stop func()) {
 	go func() { defer close(done); _ = c.Run(ctx) }() // ends with ctx
 	return func() { cancel(); <-done }
 }
-

@@ -10,6 +10,7 @@ package memstore
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -58,7 +59,8 @@ type changeKey struct {
 
 // Store is a database in memory. It is safe for concurrent use.
 type Store struct {
-	mu sync.Mutex
+	mu        sync.Mutex
+	failFirst bool
 
 	operators     map[string]access.Operator
 	tokens        map[[32]byte]string
@@ -115,6 +117,18 @@ func New() *Store {
 	}
 }
 
+// NewFailingFirstCommits returns an empty database in which the first commit of
+// every transaction fails and the closure runs again, as after a serialization
+// failure: a closure that cannot be repeated is found out.
+func NewFailingFirstCommits() *Store {
+	s := New()
+	s.failFirst = true
+	return s
+}
+
+// errFirst undoes a first attempt that would have committed.
+var errFirst = errors.New("memstore: the first commit fails")
+
 // tx is a running transaction with the log that undoes it.
 type tx struct {
 	s     *Store
@@ -139,6 +153,18 @@ func (s *Store) View(ctx context.Context, op string, fn func(ctx context.Context
 func (s *Store) run(ctx context.Context, op string, write bool, fn func(ctx context.Context, tx store.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%s: %w", op, err)
+	}
+	if s.failFirst && write {
+		first := &tx{s: s, write: true}
+		err := first.attempt(ctx, func(ctx context.Context, t store.Tx) error {
+			if err := fn(ctx, t); err != nil {
+				return err
+			}
+			return errFirst
+		})
+		if !errors.Is(err, errFirst) {
+			return err
+		}
 	}
 	t := &tx{s: s, write: write}
 	if err := t.attempt(ctx, fn); err != nil {

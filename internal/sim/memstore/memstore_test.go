@@ -15,3 +15,10 @@ func TestContract(t *testing.T) {
 		return s, s.Reader
 	})
 }
+
+func TestContractWithFailingCommits(t *testing.T) {
+	storetest.Run(t, func(*testing.T) (central.Backend, func() verify.CentreReader) {
+		s := memstore.NewFailingFirstCommits()
+		return s, s.Reader
+	})
+}
