@@ -93,8 +93,8 @@ func number(drafts []tariff.Offering, known map[string]tariff.Offering, now time
 			"an offering keeps its currency", "use "+string(before.Currency)+", or publish under another id")
 		if err := o.Validate(); err != nil {
 			faults.Add(fault.Bad(o.ID, "", err.Error(), "correct the fields named and publish again"))
-		} else if err := o.Live(); err != nil {
-			faults.Add(fault.Bad(o.ID, "", err.Error(), "leave the parts named out, or wait until the edges execute them"))
+		} else if err := feedrow.CheckOffering(o); err != nil {
+			faults.Add(fault.Bad(o.ID, "", err.Error(), "correct the fields named, and leave out what the edges do not execute"))
 		}
 		known[o.ID] = *o
 		versions = append(versions, Version{Offering: *o, Hash: o.Hash(), PublishedAt: now.UnixMicro()})

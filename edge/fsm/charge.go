@@ -37,27 +37,26 @@ func (s *State) use(sess *Session, from int64, d session.Delta) {
 	if sess.Offering != o.ID || sess.Version != o.Version {
 		s.switchVersion(sess, o, d, from, uncut)
 	}
-	u := o.Metering()
-	if u == nil {
+	if o.meter < 0 {
 		return
 	}
 	quantity := d.Seconds
-	if u.Unit == tariff.Bytes {
+	if o.meters(tariff.Bytes) {
 		quantity = int64(d.In + d.Out)
 	}
-	amount, next, err := rating.Charge(u, sess.Rating, quantity)
+	priced, next, err := o.charge(s.priced[:0], sess.Key.Start, sess.Rating, quantity)
 	if err != nil {
 		// Quantities and prices are bounded where they enter; a product past 64 bits
 		// is a report no NAS can send.
 		s.Anomalies++
 		return
 	}
+	s.priced = priced
+	amount := next.Charged - sess.Rating.Charged
 	sess.Rating = next
-	if len(sess.Slices) == 0 { // all that is uncut is priced by one version: see switchVersion
-		sess.Slices = append(sess.Slices, rating.Slice{Rule: rating.Rule(o)})
+	for i := range priced { // all that is uncut is priced by one version: see switchVersion
+		addSlice(&sess.Slices, priced[i].Slice())
 	}
-	sess.Slices[0].Quantity += quantity
-	sess.Slices[0].Amount += amount
 	left := s.pay(sess, journal.Unit(o.Currency), int64(amount))
 	if left > 0 {
 		s.overrun(sess, o, left, int64(amount), quantity)
@@ -67,7 +66,7 @@ func (s *State) use(sess *Session, from int64, d session.Delta) {
 // switchVersion cuts what was rated by the old version, if anything is uncut, and
 // begins the new one's rating state. The delta that is about to be priced stays
 // out of that cut.
-func (s *State) switchVersion(sess *Session, o *tariff.Offering, d session.Delta, from int64, uncut bool) {
+func (s *State) switchVersion(sess *Session, o *version, d session.Delta, from int64, uncut bool) {
 	if uncut {
 		after := sess.Meter
 		sess.Meter = session.Meter{In: after.In - d.In, Out: after.Out - d.Out, Seconds: after.Seconds - d.Seconds, Event: from}
@@ -77,6 +76,18 @@ func (s *State) switchVersion(sess *Session, o *tariff.Offering, d session.Delta
 	}
 	sess.Offering, sess.Version = o.ID, o.Version
 	sess.Rating, sess.CutBefore = rating.State{}, rating.State{}
+}
+
+// addSlice adds to the slice of the same rule: a version has few.
+func addSlice(list *[]rating.Slice, x rating.Slice) {
+	for i := range *list {
+		if have := &(*list)[i]; have.Rule == x.Rule {
+			have.Quantity += x.Quantity
+			have.Amount += x.Amount
+			return
+		}
+	}
+	*list = append(*list, x)
 }
 
 func addPart(list *[]verify.Part, bucket string, amount int64) {
@@ -140,14 +151,14 @@ func (s *State) borrow(b *balance.Bucket, want int64) int64 {
 
 // overrun records usage that nothing could pay: priced in full, never taking a
 // bucket below zero.
-func (s *State) overrun(sess *Session, o *tariff.Offering, left, amount, quantity int64) {
+func (s *State) overrun(sess *Session, o *version, left, amount, quantity int64) {
 	part := quantity
 	if left < amount {
 		q, err := money.MulDiv(quantity, left, amount, money.Floor)
 		invariant.Check(err == nil, "share of %d by %d/%d: %v", quantity, left, amount, err)
 		part = q
 	}
-	sess.PendingOverrun.Rule = rating.Rule(o)
+	sess.PendingOverrun.Rule = rating.Rule(o.Offering, o.Metering())
 	sess.PendingOverrun.Quantity += part
 	sess.PendingOverrun.Amount += money.Amount(left)
 	sess.OverrunTotal += money.Amount(left)
@@ -203,7 +214,7 @@ func (s *State) usageRecord(sess *Session) *journal.UsageRecord {
 		u.TerminateCause = sess.Cause
 	}
 	if o := s.offeringVersion(sess.Offering, sess.Version); o != nil {
-		u.Service, u.Offering, u.OfferingVersion, u.TariffHash = o.Service, o.ID, o.Version, o.Hash()
+		u.Service, u.Offering, u.OfferingVersion, u.TariffHash = o.Service, o.ID, o.Version, o.plan.Hash
 	}
 	return u
 }

@@ -131,9 +131,14 @@ func (s *State) loadCatalog(r *canon.Reader) {
 		s.versions[k] = r.Uvarint()
 	}
 	for n := r.Count(2); n > 0; n-- {
-		var list []*tariff.Offering
+		var list []*version
 		for m := r.Count(2); m > 0; m-- {
-			list = append(list, tariff.ReadOffering(r))
+			o := tariff.ReadOffering(r)
+			if err := feed.CheckOffering(o); err != nil {
+				r.Fail("%v", err)
+				return
+			}
+			list = append(list, newVersion(o))
 		}
 		if len(list) > 0 {
 			s.offerings[list[0].ID] = list

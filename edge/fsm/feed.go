@@ -46,8 +46,8 @@ func (s *State) applyFeed(c *command.Feed) command.Result {
 func (s *State) applyEntity(entity any) {
 	switch e := entity.(type) {
 	case *tariff.Offering:
-		list := append(s.offerings[e.ID], e)
-		slices.SortFunc(list, func(a, b *tariff.Offering) int { return int(a.Version) - int(b.Version) })
+		list := append(s.offerings[e.ID], newVersion(e))
+		slices.SortFunc(list, func(a, b *version) int { return int(a.Version) - int(b.Version) })
 		s.offerings[e.ID] = list
 	case *feed.NAS:
 		n := s.nas[e.ID]

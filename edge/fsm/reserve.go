@@ -19,7 +19,7 @@ func (s *State) applyReserve(c *command.Reserve) command.Result {
 	if reason != command.ReasonNone {
 		return refuse(reason)
 	}
-	inSeconds := meters(o, tariff.Seconds)
+	inSeconds := o.meters(tariff.Seconds)
 	if r := s.reservations[c.Key]; r != nil && r.Subscription == sub.ID {
 		return command.Result{LimitUnits: r.Limit, Seconds: inSeconds}
 	}
@@ -38,9 +38,9 @@ func (s *State) applyReserve(c *command.Reserve) command.Result {
 		Subscription: sub.ID, Until: s.seconds() + s.Policy.ReservationTTL,
 	}
 	if o.Metered() {
-		s.topUp(sub.Account, o, rating.State{}, &r.Hold)
+		s.topUp(sub.Account, o, s.seconds(), rating.State{}, &r.Hold)
 		held := total(r.Hold)
-		if r.Limit = rating.Affordable(o.Metering(), rating.State{}, money.Amount(held)); held == 0 || r.Limit == 0 {
+		if r.Limit = o.affordable(s.seconds(), rating.State{}, money.Amount(held)); held == 0 || r.Limit == 0 {
 			s.releaseHold(&r.Hold, sub.Account)
 			s.want(sub.Account, o)
 			return refuse(command.ReasonNoBalance)
@@ -52,15 +52,9 @@ func (s *State) applyReserve(c *command.Reserve) command.Result {
 	return command.Result{LimitUnits: r.Limit, Seconds: inSeconds}
 }
 
-// meters tells whether the offering's sessions are metered in unit.
-func meters(o *tariff.Offering, unit tariff.Unit) bool {
-	u := o.Metering()
-	return u != nil && u.Unit == unit
-}
-
 // admit finds the subscription of a login and the offering in force, and says why
 // it may not go online.
-func (s *State) admit(login string) (*Subscription, *tariff.Offering, command.Reason) {
+func (s *State) admit(login string) (*Subscription, *version, command.Reason) {
 	sub := s.logins[login]
 	switch {
 	case sub == nil:
@@ -129,8 +123,8 @@ func total(parts []verify.Part) int64 {
 
 // topUp raises a hold to the price of the offering's quota ahead of state, from
 // what is available and, while not connected, from the offline allowance.
-func (s *State) topUp(account string, o *tariff.Offering, state rating.State, hold *[]verify.Part) {
-	need, _, err := rating.Charge(o.Metering(), state, o.Reservation.Quota)
+func (s *State) topUp(account string, o *version, start int64, state rating.State, hold *[]verify.Part) {
+	need, err := o.price(start, state, o.Reservation.Quota)
 	if err != nil {
 		return
 	}
@@ -160,8 +154,8 @@ func (s *State) topUp(account string, o *tariff.Offering, state rating.State, ho
 }
 
 // want asks the centre for the part of a quota that the region lacks.
-func (s *State) want(account string, o *tariff.Offering) {
-	need, _, err := rating.Charge(o.Metering(), rating.State{}, o.Reservation.Quota)
+func (s *State) want(account string, o *version) {
+	need, err := o.price(s.seconds(), rating.State{}, o.Reservation.Quota)
 	if err != nil {
 		return
 	}
@@ -224,23 +218,23 @@ func (s *State) renewHold(sess *Session) {
 		state = rating.State{}
 	}
 	sess.HoldUntil = s.seconds() + max(o.Reservation.TTLSeconds, s.Policy.ReservationTTL)
-	need, _, err := rating.Charge(o.Metering(), state, o.Reservation.Quota)
+	need, err := o.price(sess.Key.Start, state, o.Reservation.Quota)
 	if err == nil && !sess.Disconnect && total(sess.Hold) < (int64(need)+1)/2 {
-		s.topUp(sess.Account, o, state, &sess.Hold)
+		s.topUp(sess.Account, o, sess.Key.Start, state, &sess.Hold)
 	}
-	more := rating.Affordable(o.Metering(), state, money.Amount(total(sess.Hold)))
+	more := o.affordable(sess.Key.Start, state, money.Amount(total(sess.Hold)))
 	if len(sess.Hold) == 0 || more == 0 {
 		s.want(sess.Account, o)
 		s.disconnect(sess)
 		return
 	}
 	used := sess.Meter.Seconds
-	if meters(o, tariff.Bytes) {
+	if o.meters(tariff.Bytes) {
 		used = int64(sess.Meter.In + sess.Meter.Out)
 	}
 	if limit := used + more; limit > sess.Limit {
 		sess.Limit = limit
-		s.queue(&Effect{Kind: EffectLimit, Session: sess.Key, Login: sess.Login, FramedIP: sess.FramedIP, Limit: limit, Seconds: meters(o, tariff.Seconds)})
+		s.queue(&Effect{Kind: EffectLimit, Session: sess.Key, Login: sess.Login, FramedIP: sess.FramedIP, Limit: limit, Seconds: o.meters(tariff.Seconds)})
 	}
 }
 

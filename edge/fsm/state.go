@@ -18,7 +18,6 @@ import (
 	"meridian/internal/journal"
 	"meridian/internal/money"
 	"meridian/internal/rating"
-	"meridian/internal/tariff"
 	"meridian/internal/verify"
 )
 
@@ -150,7 +149,7 @@ type State struct {
 	Acked     uint64
 	AckedHash journal.Hash
 
-	offerings     map[string][]*tariff.Offering // by id, versions ascending
+	offerings     map[string][]*version // by id, versions ascending
 	nas           map[string]*NAS
 	subscriptions map[string]*Subscription
 	logins        map[string]*Subscription
@@ -175,6 +174,7 @@ type State struct {
 	Anomalies    uint64 // counters that went down
 
 	timers timerHeap
+	priced []rating.Priced // scratch
 	out    []verify.RawEntry
 }
 
@@ -188,7 +188,7 @@ type nasSession struct{ nas, id string }
 // New returns the empty state machine that a region is founded with.
 func New() *State {
 	return &State{
-		versions: map[entityKey]uint64{}, offerings: map[string][]*tariff.Offering{}, nas: map[string]*NAS{},
+		versions: map[entityKey]uint64{}, offerings: map[string][]*version{}, nas: map[string]*NAS{},
 		subscriptions: map[string]*Subscription{}, logins: map[string]*Subscription{},
 		buckets: map[string]*balance.Bucket{}, byAccount: map[string][]*balance.Bucket{}, accountSubs: map[string][]*Subscription{},
 		operators: map[string]*feed.Operator{}, sessions: map[journal.SessionKey]*Session{}, bySessionID: map[nasSession][]*Session{},
@@ -205,7 +205,7 @@ func (s *State) Backlog() uint64 { return s.Seq - s.Acked }
 
 // offeringAt returns the newest version of an offering valid at t (Unix seconds)
 // that this region has, or nil.
-func (s *State) offeringAt(id string, t int64) *tariff.Offering {
+func (s *State) offeringAt(id string, t int64) *version {
 	versions := s.offerings[id]
 	for i := len(versions) - 1; i >= 0; i-- {
 		if versions[i].ValidFrom <= t {
@@ -215,7 +215,7 @@ func (s *State) offeringAt(id string, t int64) *tariff.Offering {
 	return nil
 }
 
-func (s *State) offeringVersion(id string, version uint32) *tariff.Offering {
+func (s *State) offeringVersion(id string, version uint32) *version {
 	for _, o := range s.offerings[id] {
 		if o.Version == version {
 			return o

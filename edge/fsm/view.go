@@ -8,7 +8,6 @@ import (
 	"meridian/internal/feed"
 	"meridian/internal/journal"
 	"meridian/internal/money"
-	"meridian/internal/rating"
 	"meridian/internal/tariff"
 	"meridian/internal/verify"
 )
@@ -29,7 +28,10 @@ func (s *State) FindLogin(login string) Login {
 	if sub == nil {
 		return Login{Reason: reason}
 	}
-	l := Login{Subscription: sub.ID, Password: sub.Password, NTHash: sub.NTHash, Offering: o, Reason: reason}
+	l := Login{Subscription: sub.ID, Password: sub.Password, NTHash: sub.NTHash, Reason: reason}
+	if o != nil {
+		l.Offering = o.Offering
+	}
 	if reason == command.ReasonNone {
 		l.MustReserve = o.Metered() || s.openCount(sub)+sub.reserved+1 >= o.Profile.SessionLimit
 	}
@@ -117,35 +119,6 @@ func (s *State) Count() Counts {
 	return c
 }
 
-// secondsToDisconnect is how long after the report that spends the last unit a
-// session may live on: the Disconnect is sent at once and repeated.
-const secondsToDisconnect = 10
-
-// OverrunBound is what one session of a metered offering can overrun at most:
-// its speed (or time) for the longest interim interval that a NAS is told (the
-// offering's and a fifth, by which intervals are spread) and the time to
-// disconnect, priced. It is −1 when the offering names no speed.
-func OverrunBound(o *tariff.Offering) int64 {
-	if !o.Metered() {
-		return 0
-	}
-	u := o.Metering()
-	interim := int64(o.Profile.InterimSeconds)
-	units := interim + interim/5 + secondsToDisconnect
-	if u.Unit == tariff.Bytes {
-		bps := o.Profile.UpBps + o.Profile.DownBps
-		if o.Profile.UpBps == 0 || o.Profile.DownBps == 0 {
-			return -1
-		}
-		units *= bps / 8
-	}
-	amount, _, err := rating.Charge(u, rating.State{}, units)
-	if err != nil {
-		return -1
-	}
-	return int64(amount)
-}
-
 // Report returns the replica's totals for an audit. Node, Index and Entries are
 // the caller's to fill in.
 func (s *State) Report() verify.EdgeReport {
@@ -156,7 +129,7 @@ func (s *State) Report() verify.EdgeReport {
 	}
 	for _, id := range sortedKeys(s.offerings) {
 		for _, o := range s.offerings[id] {
-			b := OverrunBound(o)
+			b := o.overrunBound()
 			if b < 0 || r.OverrunBound < 0 {
 				r.OverrunBound = -1
 				continue

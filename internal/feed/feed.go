@@ -14,6 +14,7 @@ import (
 
 	"meridian/internal/journal"
 	"meridian/internal/money"
+	"meridian/internal/rating"
 	"meridian/internal/tariff"
 )
 
@@ -160,7 +161,7 @@ func (r *Row) Decode() (any, error) {
 		return nil, fmt.Errorf("%w: row %d (%s %s): %w", ErrRow, r.Number, r.Kind, r.ID, err)
 	}
 	if o, ok := entity.(*tariff.Offering); ok {
-		if err := o.Validate(); err != nil {
+		if err := CheckOffering(o); err != nil {
 			return nil, fmt.Errorf("%w: row %d (%s %s): %w", ErrRow, r.Number, r.Kind, r.ID, err)
 		}
 		key := OfferingKey(o.ID, o.Version)
@@ -173,6 +174,16 @@ func (r *Row) Decode() (any, error) {
 		return nil, fmt.Errorf("%w: row %d: body is of %q, row of %q", ErrRow, r.Number, *id, r.ID)
 	}
 	return entity, nil
+}
+
+// CheckOffering reports what keeps an edge from running an offering: a fault, or a
+// part that edges of this version do not execute.
+func CheckOffering(o *tariff.Offering) error {
+	if err := o.Live(); err != nil {
+		return err
+	}
+	_, err := rating.Compile(o, rating.Env{})
+	return err
 }
 
 // maxTotal bounds a lease's totals, so that sums of a few of them fit 64 bits.

@@ -45,9 +45,6 @@ func (u *Usage) live(c check) {
 	c.need(oneOf(u.Counted, "", BySession), "counted", u.Counted, notLive)
 	c.need(len(u.Destinations) == 0, "destinations", len(u.Destinations), notLive)
 	c.need(u.Table == "", "table", u.Table, notLive)
-	c.need(u.Free == Free{}, "free", u.Free.Units, notLive)
-	c.need(u.MinEvent == 0, "min_event", u.MinEvent, notLive)
-	c.need(u.MaxEvent == 0, "max_event", u.MaxEvent, notLive)
 	c.need(u.WeightScale == 0, "weight_scale", u.WeightScale, notLive)
 	c.need(len(u.Rates) <= 1, "rates", len(u.Rates), notLive)
 	for i := range u.Rates {
@@ -55,10 +52,6 @@ func (u *Usage) live(c check) {
 		at := c.in("rates[%d]", i)
 		at.need(r.Window == "", "window", r.Window, notLive)
 		at.need(r.Zone == "", "zone", r.Zone, notLive)
-		at.need(r.Fee == 0, "fee", r.Fee, notLive)
-		at.need(r.First == 0, "first", r.First, notLive)
-		at.need(r.Next == 0, "next", r.Next, notLive)
-		at.need(len(r.Tiers) == 0, "tiers", len(r.Tiers), notLive)
-		at.need(r.MaxCost == 0, "max_cost", r.MaxCost, notLive)
+		at.need(r.Mode != Volume, "mode", r.Mode, notLive)
 	}
 }

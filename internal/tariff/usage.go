@@ -44,6 +44,9 @@ type Usage struct {
 	MinPeriod money.Amount `json:"min_period,omitempty"`
 	MaxPeriod money.Amount `json:"max_period,omitempty"`
 
+	// Partial allows times without a rate: there is no service then.
+	Partial bool `json:"partial,omitempty"`
+
 	// WeightScale makes a component of weighted units (seats held for a part of the
 	// month): each change of level is priced by level, times its weight in parts of
 	// WeightScale. 0 = not weighted.

@@ -83,6 +83,7 @@ func (r *Rate) validate(c check, u *Usage) {
 	c.need(r.First >= 0, "first", r.First, "use a quantity that is not negative")
 	c.need(r.Next >= 0, "next", r.Next, "use a quantity that is not negative")
 	c.need(r.First <= maxStep(u.Unit) && r.Next <= maxStep(u.Unit), "next", max(r.First, r.Next), "use at most %d", maxStep(u.Unit))
+	c.need(r.First == 0 || u.Counted != ByPeriod, "first", r.First, "a first step is a session's: count by session, or use tiers")
 	c.need(amount(r.MaxCost), "max_cost", r.MaxCost, amountRemedy)
 	c.need((r.MaxCost == 0) == (r.AfterMax == ""), "after_max", r.AfterMax, "give max_cost and after_max together")
 	c.need(oneOf(r.AfterMax, "", FreeAfter, Disconnect), "after_max", r.AfterMax, `use "free after" or "disconnect"`)
@@ -97,6 +98,9 @@ func (r *Rate) validate(c check, u *Usage) {
 	if r.Mode == Volume {
 		c.need(len(u.Rates) == 1, "mode", r.Mode, "volume tiers price the whole quantity at once: use one rate, without zones and windows")
 		c.need(r.MaxCost == 0, "max_cost", r.MaxCost, "with volume tiers, use max_event or max_period")
+		c.need(r.First == 0, "first", r.First, "with volume tiers, use next or the tiers' step")
+		c.need(u.Counted != ByPeriod || u.MinEvent == 0 && u.MaxEvent == 0, "mode", r.Mode, "volume tiers of a period have no bounds of an event")
+		c.need(u.WeightScale == 0, "mode", r.Mode, "weighted units take graduated tiers or one price")
 	}
 	for i := range r.Tiers {
 		t := &r.Tiers[i]

@@ -34,11 +34,78 @@ func (a *audit) loadPrices() {
 // pricer prices by big integers: slow, plain, and not the code that is audited.
 type pricer struct{ n, m big.Int }
 
-// cost is floor(quantity · price / per).
+// cost is what a session of quantity units costs by a component without zones and
+// windows: fee, first step, tiers in whole steps, maxima, rounded down at the end.
 func (p *pricer) cost(u *tariff.Usage, quantity int64) *big.Int {
-	p.n.SetInt64(quantity)
-	p.n.Mul(&p.n, p.m.SetInt64(int64(u.Rates[0].Price.Amount)))
-	return p.n.Div(&p.n, p.m.SetInt64(u.Rates[0].Price.Per))
+	quantity -= u.Free.Units
+	if quantity <= 0 {
+		return new(big.Int)
+	}
+	r := &u.Rates[0]
+	if r.Fee == 0 && r.First == 0 && r.Next == 0 && len(r.Tiers) == 0 && r.MaxCost == 0 && u.MinEvent == 0 && u.MaxEvent == 0 {
+		p.n.SetInt64(quantity)
+		p.n.Mul(&p.n, p.m.SetInt64(int64(r.Price.Amount)))
+		return p.n.Div(&p.n, p.m.SetInt64(r.Price.Per))
+	}
+	total := tiered(r, quantity)
+	most := func(limit money.Amount) {
+		if b := big.NewRat(int64(limit), 1); limit > 0 && total.Cmp(b) > 0 {
+			total = b
+		}
+	}
+	if r.AfterMax == tariff.FreeAfter {
+		most(r.MaxCost)
+	}
+	if least := big.NewRat(int64(u.MinEvent), 1); total.Cmp(least) < 0 {
+		total = least
+	}
+	most(u.MaxEvent)
+	return new(big.Int).Div(total.Num(), total.Denom())
+}
+
+// tiered walks the tiers of a rate step by step of the tariff's own text.
+func tiered(r *tariff.Rate, quantity int64) *big.Rat {
+	tiers := r.Tiers
+	if len(tiers) == 0 {
+		tiers = []tariff.Tier{{Price: r.Price}}
+	}
+	total := big.NewRat(int64(r.Fee), 1)
+	add := func(units int64, price tariff.Price) {
+		x := big.NewRat(units, price.Per)
+		total.Add(total, x.Mul(x, big.NewRat(int64(price.Amount), 1)))
+	}
+	at := int64(0)
+	if r.First > 0 && r.First != r.Next {
+		add(r.First, tiers[0].Price)
+		total.Add(total, big.NewRat(int64(tiers[0].Flat), 1))
+		at = r.First
+	}
+	from := at
+	for i, t := range tiers {
+		if t.UpTo > 0 && t.UpTo <= from {
+			continue // inside the first step
+		}
+		if at >= quantity {
+			break
+		}
+		if i > 0 || from == 0 {
+			total.Add(total, big.NewRat(int64(t.Flat), 1))
+		}
+		step := max(t.Step, 1)
+		if t.Step == 0 && r.Next > 0 {
+			step = r.Next
+		}
+		end := quantity
+		if t.UpTo > 0 {
+			end = min(end, t.UpTo)
+		}
+		if end > at {
+			whole := (end - at + step - 1) / step * step
+			add(whole, t.Price)
+			at += whole
+		}
+	}
+	return total
 }
 
 // moneyOf narrows a sum that a check has compared, or is about to, in full width.

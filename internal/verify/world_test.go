@@ -139,7 +139,7 @@ func record(key journal.SessionKey, number uint32, before, octets int64, seconds
 			Number: number, InOctets: uint64(octets), Seconds: seconds, CumulativeIn: uint64(before + octets), CumulativeSeconds: seconds * int64(number),
 			Service: "internet", Offering: o.ID, OfferingVersion: o.Version, TariffHash: o.Hash(),
 			Before: rating.State{Quantity: before, Charged: price(before)},
-			Slices: []rating.Slice{{Rule: rating.Rule(o), Quantity: octets, Amount: price(before+octets) - price(before)}},
+			Slices: []rating.Slice{{Rule: rating.Rule(o, o.Metering()), Quantity: octets, Amount: price(before+octets) - price(before)}},
 		},
 	}
 }
