@@ -43,6 +43,10 @@ func (s *Server) watched() []watched {
 			Means: "A region's stream was refused: its entries are not settled until a person has acted."}, s.linkRefusing},
 		{alarm.Definition{Name: "entries_suspended", Severity: alarm.Warning, Hold: eventHold,
 			Means: "Entries were posted to suspense, for a person to look at."}, s.entriesSuspended},
+		{alarm.Definition{Name: "ledger_contradicted", Severity: alarm.Critical, Hold: eventHold,
+			Means: "A signed head of a region contradicts the ledger that the centre holds: the region is on hold."}, s.ledgerContradicted},
+		{alarm.Definition{Name: "centre_certificate_expiring", Severity: alarm.Warning,
+			Means: "The centre's certificate ends within 14 days: then no region connects."}, s.certificateExpiring},
 		{alarm.Definition{Name: "api_overload", Severity: alarm.Warning, Hold: eventHold,
 			Means: "API requests were turned away because too many were at work."}, s.apiOverload},
 	}
@@ -125,6 +129,23 @@ func (s *Server) entriesSuspended(context.Context) error {
 func (s *Server) apiOverload(context.Context) error {
 	if rose := s.rise.By("overload", s.api.Stats().Overload.Load()); rose > 0 {
 		return fmt.Errorf("%d requests turned away", rose)
+	}
+	return nil
+}
+
+func (s *Server) ledgerContradicted(context.Context) error {
+	if rose := s.rise.By("contradicted", s.services.Regions.Stats().Contradicted.Load()); rose > 0 {
+		return fmt.Errorf("%d signed heads: the log names the region and the entry", rose)
+	}
+	return nil
+}
+
+// expiryWarning is how long before its end a certificate should be renewed.
+const expiryWarning = 14 * 24 * time.Hour
+
+func (s *Server) certificateExpiring(context.Context) error {
+	if !s.expires.IsZero() && time.Until(s.expires) < expiryWarning {
+		return fmt.Errorf("the certificate ends at %s: issue a new one and restart this server", s.expires.UTC().Format(time.RFC3339))
 	}
 	return nil
 }

@@ -5,7 +5,9 @@ import (
 	"net/http"
 	"strconv"
 	"sync/atomic"
+	"time"
 
+	"meridian/central/api"
 	"meridian/ops/metrics"
 	"meridian/replication/link"
 )
@@ -41,6 +43,14 @@ func described() []metrics.Metric {
 		{Name: "link_refusals_total", Help: "Refusals sent to regions, by code.", Labels: []string{"code"}},
 		{Name: "link_ends_total", Help: "Streams of regions that ended or were not opened, by cause.", Labels: []string{"cause"}},
 		{Name: "region_backlog_entries", Help: "Entries that a region has and the centre has not, as the region last said to this server.", Kind: metrics.Gauge, Labels: []string{"region"}},
+		{Name: "region_heard_seconds", Help: "Time since a region's health was heard by this server.", Kind: metrics.Gauge, Labels: []string{"region"}},
+		{Name: "region_clock_skew_seconds", Help: "A region's clock minus this server's, when its health was last heard.", Kind: metrics.Gauge, Labels: []string{"region"}},
+		{Name: "link_batches_total", Help: "Batches received, before the books take them."},
+		{Name: "link_entries_total", Help: "Entries in them; entries by batches is the batch size."},
+		{Name: "link_bytes_total", Help: "Octets in them."},
+		{Name: "link_feed_rows_total", Help: "Feed rows sent."},
+		{Name: "http_in_flight", Help: "API requests at work.", Kind: metrics.Gauge},
+		{Name: "http_in_flight_max", Help: "Limit of http_in_flight; beyond it requests are turned away.", Kind: metrics.Gauge},
 		{Name: "http_requests_total", Help: "Requests to the API, by class of the answer's status.", Labels: []string{"class"}},
 		{Name: "http_replayed_total", Help: "Writes answered from the answer stored for their key."},
 		{Name: "http_overload_total", Help: "Requests turned away because too many were at work."},
@@ -89,6 +99,8 @@ func (s *Server) samples() []metrics.Sample {
 	count("grants_unknown_total", &in.UnknownAsk)
 	for _, r := range s.services.Regions.Reports() {
 		add("region_backlog_entries", float64(r.BacklogEntries), r.Region)
+		add("region_heard_seconds", time.Since(r.At).Seconds(), r.Region)
+		add("region_clock_skew_seconds", time.UnixMicro(r.ClockUnixMicros).Sub(r.At).Seconds(), r.Region)
 	}
 	tx := s.db.Stats()
 	count("transactions_total", &tx.Transactions)
@@ -116,6 +128,12 @@ func (s *Server) samples() []metrics.Sample {
 	for _, cause := range link.Causes() {
 		add("link_ends_total", float64(ls.Causes[cause]), cause.String())
 	}
+	add("link_batches_total", float64(ls.Batches))
+	add("link_entries_total", float64(ls.Entries))
+	add("link_bytes_total", float64(ls.Bytes))
+	add("link_feed_rows_total", float64(ls.Rows))
+	add("http_in_flight", float64(s.api.InFlight()))
+	add("http_in_flight_max", api.MaxInFlight)
 	for i := range s.answers {
 		add("http_requests_total", float64(s.answers[i].Load()), strconv.Itoa(i+1)+"xx")
 	}

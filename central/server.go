@@ -39,6 +39,7 @@ type Server struct {
 	httpAddr net.Addr
 	linkAddr net.Addr
 	answers  answers
+	expires  time.Time // of the centre's certificate; zero when LinkTLS was given
 	alarms   *alarm.Board
 	watching []watched
 	rise     alarm.Rise // of the goroutine that watches

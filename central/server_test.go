@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -266,8 +267,47 @@ func testServer(t *testing.T, beforeCommit func(op string, attempt int) error) {
 			t.Errorf("the metrics lack %s", want)
 		}
 	}
+	documented(t, cfg.Registry)
 	s.Close()
 	start(t, cfg) // the registry takes a server again after the one before it was closed
+}
+
+// documented compares what a server with a connected region exports with the list
+// in ops/METRICS.md, which is made of what is described.
+func documented(t *testing.T, reg *metrics.Registry) {
+	t.Helper()
+	const prefix = "meridian_central_"
+	rows, err := metrics.List(reg, prefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join("..", "ops", "METRICS.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _, err := metrics.Section(string(text), prefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := map[string]bool{}
+	for line := range strings.Lines(table) {
+		if strings.Contains(line, prefix) {
+			lines[line] = true
+		}
+	}
+	for _, r := range rows {
+		line := strings.SplitAfterN(metrics.Table([]metrics.Row{r}), "\n", 3)[2]
+		if !lines[line] {
+			t.Errorf("exported and not documented so: %s", line)
+		}
+		delete(lines, line)
+	}
+	for line := range lines {
+		// These have no value before a node has signed, or the database has refused.
+		if !strings.Contains(line, "region_signed_") && !strings.Contains(line, "transactions_refused_total") {
+			t.Errorf("documented and not exported: %s", line)
+		}
+	}
 }
 
 func scrape(t *testing.T, s *central.Server) string {

@@ -9,6 +9,7 @@ import (
 	"meridian/edge/command"
 	"meridian/edge/fsm"
 	"meridian/ops/alarm"
+	"meridian/replication/link"
 )
 
 // watched is an alarm and the look that finds its problem, nil when there is none.
@@ -31,6 +32,10 @@ func (n *Node) watched() []watched {
 			Means: "The region works cut off from the centre: on its leases, with a growing backlog."}, n.isolated},
 		{alarm.Definition{Name: "link_refused", Severity: alarm.Critical,
 			Means: "The centre refuses this region's link: nothing is settled until a person has acted."}, n.linkRefused},
+		{alarm.Definition{Name: "ledger_diverged", Severity: alarm.Critical,
+			Means: "The centre's ledger of this region and the one that lies here differ: nothing is sent until a person has looked."}, n.ledgerDiverged},
+		{alarm.Definition{Name: "peer_refused", Severity: alarm.Warning, Hold: eventHold,
+			Means: "A process that is no node of this region, of another installation, or of another version tried to join in."}, n.peerRefused},
 		{alarm.Definition{Name: "feed_blocked", Severity: alarm.Critical,
 			Means: "The feed waits at a row that this version cannot read: later changes of the centre do not arrive."}, n.uplink.FeedBlocked},
 		{alarm.Definition{Name: "backlog_high", Severity: alarm.Warning,
@@ -39,6 +44,10 @@ func (n *Node) watched() []watched {
 			Means: "The room for unacknowledged entries is used up: new sessions that cost money are refused."}, func() error { return n.backlog(1, 1) }},
 		{alarm.Definition{Name: "clock_jump", Severity: alarm.Critical,
 			Means: "The clocks of a majority jumped: region time stands still, and with it renewals and time-outs."}, n.clockJump},
+		{alarm.Definition{Name: "clock_skew", Severity: alarm.Warning, Hold: 30 * time.Second,
+			Means: "The clocks of the region's nodes differ by more than two seconds."}, n.clockSkew},
+		{alarm.Definition{Name: "certificate_expiring", Severity: alarm.Warning,
+			Means: "This node's certificate ends within 14 days: then no other node and no centre talks to it."}, n.certificateExpiring},
 		{alarm.Definition{Name: "queue_full", Severity: alarm.Critical, Hold: eventHold,
 			Means: "Commands were refused because the queue to the log was full: reports are not acknowledged in time."}, n.queueFull},
 		{alarm.Definition{Name: "kernel_drops", Severity: alarm.Warning, Hold: eventHold,
@@ -103,6 +112,24 @@ func (n *Node) linkRefused() error {
 	return nil
 }
 
+func (n *Node) ledgerDiverged() error {
+	if l := n.link.State(); l.Cause == link.CauseDiverged {
+		return l.LastError
+	}
+	return nil
+}
+
+// peerRefused is about raft, forwarding and gossip together: the log names the
+// peer and what does not fit.
+func (n *Node) peerRefused() error {
+	g := n.gossip.Stats()
+	refused := n.store.Raft().Stats().PeersRefused + n.forward.Stats().Refused + g.Foreign
+	if rose := n.rise.By("peers refused", refused); rose > 0 {
+		return fmt.Errorf("%d times: the log names the peer and what does not fit", rose)
+	}
+	return nil
+}
+
 // backlog is a problem from a share of the bound on.
 func (n *Node) backlog(share, of uint64) (err error) {
 	n.store.View(func(s *fsm.State) {
@@ -120,6 +147,27 @@ func (n *Node) clockJump() error {
 		return nil
 	}
 	return fmt.Errorf("the clocks' median is %s ahead of the time that passed since this node began to lead: set the clocks right, then restart the leader", n.jumped.Round(time.Second))
+}
+
+// mostSkew is how far apart the nodes' clocks may be before it is an alarm;
+// sessions are told apart by starts that are known to within 30 s.
+const mostSkew = 2 * time.Second
+
+func (n *Node) clockSkew() error {
+	if skew := n.greatestSkew(); skew > mostSkew {
+		return fmt.Errorf("another node's clock is %s from this one's: see /status for which, and its time service", skew.Round(time.Millisecond))
+	}
+	return nil
+}
+
+// expiryWarning is how long before its end a certificate should be renewed.
+const expiryWarning = 14 * 24 * time.Hour
+
+func (n *Node) certificateExpiring() error {
+	if left := time.Until(n.expires); left < expiryWarning {
+		return fmt.Errorf("the certificate ends at %s: issue a new one and restart this node", n.expires.UTC().Format(time.RFC3339))
+	}
+	return nil
 }
 
 func (n *Node) queueFull() error {

@@ -235,7 +235,9 @@ func TestTheCentresDatabaseIsNoConcernOfTheEdge(t *testing.T) {
 	}
 
 	centre.setUnwell(nil)
-	until("drained", func(s Status) bool { return s.LinkConnected && s.Backlog == 0 && s.Mode == "connected" && s.LinkCause == "" })
+	until("drained", func(s Status) bool {
+		return s.LinkConnected && s.Backlog == 0 && s.Mode == "connected" && s.LinkCause == ""
+	})
 	seq, hash := centre.head()
 	h := n.uplink.Hello()
 	if seq != h.LastSeq || !bytes.Equal(hash[:], h.HeadHash) {

@@ -13,69 +13,11 @@ import (
 
 	"meridian/edge/command"
 	"meridian/edge/fsm"
-	"meridian/ops/alarm"
 	"meridian/ops/health"
 	"meridian/ops/metrics"
 	"meridian/ops/profile"
 	"meridian/replication/raftnode"
 )
-
-// Status is the node's own view of itself and its region.
-type Status struct {
-	Region        string        `json:"region"`
-	Node          string        `json:"node"`
-	Version       string        `json:"version"`
-	Role          string        `json:"role"`
-	Leader        string        `json:"leader"`
-	Term          uint64        `json:"term"`
-	Applied       uint64        `json:"applied_index"`
-	Mode          string        `json:"mode"`
-	ModeSince     time.Time     `json:"mode_since"`
-	RegionTime    time.Time     `json:"region_time"`
-	Epoch         uint64        `json:"epoch"`
-	Seq           uint64        `json:"seq"`
-	Acked         uint64        `json:"acked"`
-	Backlog       uint64        `json:"backlog"`
-	FeedVersion   uint64        `json:"feed_version"`
-	Members       int           `json:"members"`
-	LinkConnected bool          `json:"link_connected"`
-	LinkCause     string        `json:"link_cause,omitempty"`
-	LinkReason    string        `json:"link_reason,omitempty"`
-	LinkError     string        `json:"link_error,omitempty"`
-	FeedError     string        `json:"feed_error,omitempty"`
-	Disk          DiskStatus    `json:"disk"`
-	Parted        string        `json:"parted,omitempty"` // why this node stopped serving
-	Live          fsm.Counts    `json:"live"`
-	Alarms        []alarm.Alarm `json:"alarms"`
-}
-
-// Status reads the node's figures.
-func (n *Node) Status() Status {
-	r := n.store.Raft().Stats()
-	leader, _ := n.store.Raft().Leader()
-	l := n.link.State()
-	s := Status{
-		Region: n.cfg.Region, Node: n.cfg.Node, Version: n.cfg.Version, Role: strings.ToLower(r.State), Leader: leader,
-		Term: r.Term, Applied: r.AppliedIndex, Members: n.gossip.Stats().Members, LinkConnected: l.Connected,
-		Alarms: n.alarms.Active(),
-	}
-	if l.LastError != nil {
-		s.LinkError, s.LinkCause, s.LinkReason = l.LastError.Error(), l.Cause.String(), l.Reason
-	}
-	if err := n.uplink.FeedBlocked(); err != nil {
-		s.FeedError = err.Error()
-	}
-	s.Disk = n.diskStatus()
-	if err := n.partedFrom(); err != nil {
-		s.Parted = err.Error()
-	}
-	n.store.View(func(st *fsm.State) {
-		s.Mode, s.ModeSince, s.RegionTime = st.Mode.String(), time.UnixMicro(st.ModeSince).UTC(), time.UnixMicro(st.Now).UTC()
-		s.Epoch, s.Seq, s.Acked, s.Backlog, s.FeedVersion = st.Epoch, st.Seq, st.Acked, st.Backlog(), st.FeedVersion
-		s.Live = st.Count()
-	})
-	return s
-}
 
 // openHTTP builds the node's HTTP: open to everybody are health, status and
 // metrics; what shows or changes subscribers' data needs an operator's token.
@@ -97,7 +39,10 @@ func (n *Node) openHTTP() error {
 		}
 		mux.Handle("GET /metrics", metrics.Handler(n.cfg.Registry, func(err error) { n.logger.Warn("metrics", "error", err) }))
 	}
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { n.answer(w, n.Status()) })
+	if n.page, err = page(); err != nil {
+		return fmt.Errorf("edge: status page: %w", err)
+	}
+	mux.HandleFunc("GET /status", n.getStatus)
 	mux.HandleFunc("POST /v1/audit", n.guard(true, n.postAudit))
 	mux.HandleFunc("GET /v1/audit", n.guard(false, n.getAudit))
 	mux.HandleFunc("POST /v1/cut", n.guard(true, n.postCut))

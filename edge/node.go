@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"html/template"
 	"log/slog"
 	"net"
 	"net/http"
@@ -68,6 +69,12 @@ type Node struct {
 	heads       comparing
 	stopServing context.CancelFunc // ends what makes commands of packets and of time
 	radiusOnce  sync.Once
+	skews       map[string]time.Duration // other nodes' clocks minus this one's, while this node leads
+
+	radiusLimits radius.Config
+	expires      time.Time // of this node's certificate
+	started      time.Time
+	page         *template.Template
 
 	alarms   *alarm.Board
 	watching []watched
@@ -79,7 +86,11 @@ func New(cfg Config) (_ *Node, err error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, logger: cfg.Logger.With("region", cfg.Region, "node", cfg.Node)}
+	expires, err := cfg.Identity.Expires()
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{expires: expires, started: time.Now(), cfg: cfg, logger: cfg.Logger.With("region", cfg.Region, "node", cfg.Node)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.closeRADIUS(), n.release(), n.closeBook())
@@ -344,6 +355,9 @@ func (n *Node) reign(ctx context.Context) (stop func()) {
 	return func() {
 		cancel()
 		work.Wait()
+		n.mu.Lock()
+		n.skews = nil
+		n.mu.Unlock()
 	}
 }
 

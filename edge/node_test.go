@@ -46,11 +46,11 @@ func freeAddr(t *testing.T, network string) string {
 
 func testConfig(t *testing.T) Config {
 	t.Helper()
-	ca, err := identity.NewCA("test", time.Now(), time.Hour)
+	ca, err := identity.NewCA("test", time.Now(), 365*24*time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
-	bundle, err := ca.Issue(identity.Node("north", "north-1"), time.Now(), time.Hour)
+	bundle, err := ca.Issue(identity.Node("north", "north-1"), time.Now(), 365*24*time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

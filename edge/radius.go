@@ -38,6 +38,7 @@ func (n *Node) openRADIUS() error {
 	}
 	rc := radius.DefaultConfig()
 	rc.AuthAddr, rc.AcctAddr, rc.Ready = n.cfg.RadiusAuth, n.cfg.RadiusAcct, n.aaa.Ready
+	n.radiusLimits = rc
 	if n.radius, err = radius.New(rc, n.aaa, n.aaa, n.logger); err != nil {
 		return fmt.Errorf("edge: %w", err)
 	}

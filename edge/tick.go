@@ -71,6 +71,7 @@ func (n *Node) clocks(ctx context.Context) []int64 {
 	defer cancel()
 	var mu sync.Mutex
 	var out []int64
+	skews := map[string]time.Duration{}
 	var wg sync.WaitGroup
 	for _, p := range n.cfg.Peers {
 		if p.ID == n.cfg.Node {
@@ -81,15 +82,34 @@ func (n *Node) clocks(ctx context.Context) []int64 {
 			continue
 		}
 		wg.Go(func() {
-			if s, err := n.pool.Status(ctx, addr); err == nil {
-				mu.Lock()
-				out = append(out, s.Clock.UnixMicro())
-				mu.Unlock()
+			asked := time.Now()
+			s, err := n.pool.Status(ctx, addr)
+			if err != nil {
+				return
 			}
+			// The answer was given between the question and now.
+			skew := s.Clock.Sub(asked.Add(time.Since(asked) / 2))
+			mu.Lock()
+			out = append(out, s.Clock.UnixMicro())
+			skews[p.ID] = skew
+			mu.Unlock()
 		})
 	}
 	wg.Wait()
+	n.mu.Lock()
+	n.skews = skews
+	n.mu.Unlock()
 	return append(out, time.Now().UnixMicro())
+}
+
+// greatestSkew is how far another node's clock is from this leader's.
+func (n *Node) greatestSkew() (most time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, skew := range n.skews {
+		most = max(most, skew.Abs())
+	}
+	return most
 }
 
 // keepMode follows the link: connected is said by the Welcome, degraded as soon

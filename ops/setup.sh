@@ -38,27 +38,31 @@ found /usr/lib/postgresql/*/bin/initdb initdb || missing+=(postgresql)
 found radclient || missing+=(freeradius-utils)
 found ip /usr/sbin/ip /sbin/ip || missing+=(iproute2)
 found nft /usr/sbin/nft /sbin/nft || missing+=(nftables)
-((${#missing[@]})) || exit 0
+# promtool is one program of a package whose server is not wanted here.
+want_promtool=
+found promtool || want_promtool=1
+((${#missing[@]})) || [[ $want_promtool ]] || exit 0
 
-command_line="apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
-found apt-get || fail "missing: ${missing[*]}; this is not a Debian system." \
-	"Install what provides initdb and postgres, radclient, ip and nft by hand."
+wanted="${missing[*]}${want_promtool:+ promtool}"
+command_line="ops/setup.sh"
+found apt-get || fail "missing: $wanted; this is not a Debian system." \
+	"Install what provides initdb and postgres, radclient, ip, nft and promtool by hand."
 
 as_root=()
 if ((EUID != 0)); then
-	found sudo || fail "missing: ${missing[*]}; installing them needs root." "Run as root: $command_line"
+	found sudo || fail "missing: $wanted; installing them needs root." "Run as root: $command_line"
 	if [[ -t 0 ]]; then
 		as_root=(sudo)
 	else
-		sudo -n true 2>/dev/null || fail "missing: ${missing[*]}; sudo asks for a password and there is no terminal." \
-			"Run: sudo sh -c '$command_line'"
+		sudo -n true 2>/dev/null || fail "missing: $wanted; sudo asks for a password and there is no terminal." \
+			"Run: sudo $command_line"
 		as_root=(sudo -n)
 	fi
 fi
 root() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive "$@"; }
 install() { root apt-get install -y -q -o DPkg::Lock::Timeout=120 --no-install-recommends "$@"; }
 
-echo "setup: installing ${missing[*]}"
+echo "setup: installing $wanted"
 root apt-get update -qq || echo "setup: the package lists could not be refreshed, trying with the old ones" >&2
 if [[ " ${missing[*]} " == *" postgresql "* ]]; then
 	# Before the server's package, which would create and start a cluster.
@@ -66,5 +70,15 @@ if [[ " ${missing[*]} " == *" postgresql "* ]]; then
 	root mkdir -p /etc/postgresql-common/createcluster.d
 	root sh -c 'echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.d/meridian.conf'
 fi
-install "${missing[@]}" || fail "could not install ${missing[*]}." "Run as root: $command_line"
+if ((${#missing[@]})); then
+	install "${missing[@]}" || fail "could not install ${missing[*]}." "Run as root: $command_line"
+fi
+if [[ $want_promtool ]]; then
+	# The package would start a server: only its checker is taken out of it.
+	tmp=$(mktemp -d)
+	trap 'rm -rf "$tmp"' EXIT
+	(cd "$tmp" && apt-get download -qq prometheus && dpkg-deb -x prometheus_*.deb .) ||
+		fail "could not get promtool out of Debian's package prometheus." "Run: $command_line"
+	root install -m 0755 "$tmp/usr/bin/promtool" /usr/local/bin/promtool
+fi
 echo "setup: done"

@@ -83,6 +83,9 @@ func New(d Deps) *API {
 	return a
 }
 
+// InFlight is how many requests are at work, at most MaxInFlight.
+func (a *API) InFlight() int { return len(a.inFlight) }
+
 // Stats gives the counters.
 func (a *API) Stats() *Stats { return &a.stats }
 

@@ -108,11 +108,15 @@ func (s *State) Wanted(limit int, told func(Wanted) bool) []Wanted {
 // Counts are sizes of the live state.
 type Counts struct {
 	Subscriptions, Sessions, Open, Reservations, Effects int
+
+	Leases        int // buckets that this region holds a part of
+	LeasesWanting int // of these, buckets whose part is below what was asked for
 }
 
 // Count returns the sizes of the live state.
 func (s *State) Count() Counts {
-	c := Counts{Subscriptions: len(s.subscriptions), Sessions: len(s.sessions), Reservations: len(s.reservations), Effects: len(s.effects)}
+	c := Counts{Subscriptions: len(s.subscriptions), Sessions: len(s.sessions), Reservations: len(s.reservations), Effects: len(s.effects),
+		Leases: len(s.buckets), LeasesWanting: len(s.wanting)}
 	for _, n := range s.nas {
 		c.Open += len(n.open)
 	}

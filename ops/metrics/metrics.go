@@ -29,15 +29,16 @@ type Registry = prometheus.Registry
 type Kind int
 
 const (
-	Counter Kind = iota // only grows while the process lives; its name ends in _total
-	Gauge               // goes up and down
+	Counter   Kind = iota // only grows while the process lives; its name ends in _total
+	Gauge                 // goes up and down
+	Histogram             // counts by upper bound; its name ends in a unit
 )
 
 // Metric describes one metric of a collector.
 type Metric struct {
 	Name   string   // without the namespace, units last: queue_depth, ingest_seconds_total
 	Help   string   // one sentence for an operator
-	Kind   Kind     // Counter or Gauge
+	Kind   Kind     // Counter, Gauge or Histogram
 	Labels []string // names of the labels, in the order of Sample.Labels
 }
 
@@ -46,6 +47,28 @@ type Sample struct {
 	Name   string   // of a Metric
 	Value  float64  // in the unit that the name ends with
 	Labels []string // values, as many as the Metric has names
+	Hist   *Hist    // instead of Value, for a Histogram
+}
+
+// Hist is a histogram at this moment.
+type Hist struct {
+	Bounds []float64 // upper bounds, rising, in the unit that the name ends with
+	Counts []uint64  // values up to each bound and above the one before; a last one above all bounds
+	Sum    float64   // of all values
+}
+
+// constHistogram turns counts per bucket into Prometheus' cumulative ones.
+func constHistogram(desc *prometheus.Desc, h *Hist, labels []string) (prometheus.Metric, error) {
+	if h == nil || len(h.Counts) != len(h.Bounds)+1 {
+		return nil, errors.New("a histogram needs one count more than bounds")
+	}
+	buckets, total := make(map[float64]uint64, len(h.Bounds)), uint64(0)
+	for i, bound := range h.Bounds {
+		total += h.Counts[i]
+		buckets[bound] = total
+	}
+	total += h.Counts[len(h.Bounds)]
+	return prometheus.NewConstHistogram(desc, total, h.Sum, buckets, labels...)
 }
 
 // collector turns samples into Prometheus' metrics at each scrape.
@@ -56,8 +79,16 @@ type collector struct {
 }
 
 type described struct {
-	desc *prometheus.Desc
-	kind prometheus.ValueType
+	desc      *prometheus.Desc
+	kind      prometheus.ValueType
+	histogram bool
+}
+
+func (d described) metric(s Sample) (prometheus.Metric, error) {
+	if d.histogram {
+		return constHistogram(d.desc, s.Hist, s.Labels)
+	}
+	return prometheus.NewConstMetric(d.desc, d.kind, s.Value, s.Labels...)
 }
 
 // NewCollector returns a collector of the metrics namespace_NAME, whose values
@@ -84,7 +115,7 @@ func NewCollector(namespace string, labels map[string]string, metrics []Metric, 
 		}
 		c.byName[m.Name] = described{
 			desc: prometheus.NewDesc(prometheus.BuildFQName(namespace, "", m.Name), m.Help, m.Labels, labels),
-			kind: kind,
+			kind: kind, histogram: m.Kind == Histogram,
 		}
 	}
 	if err := errors.Join(faults...); err != nil {
@@ -98,8 +129,8 @@ func (m Metric) validate() error {
 	if m.Name == "" || m.Help == "" {
 		faults = append(faults, fmt.Errorf("metric %q lacks a name or a help text", m.Name))
 	}
-	if m.Kind != Counter && m.Kind != Gauge {
-		faults = append(faults, fmt.Errorf("metric %s: kind %d: use Counter or Gauge", m.Name, m.Kind))
+	if m.Kind != Counter && m.Kind != Gauge && m.Kind != Histogram {
+		faults = append(faults, fmt.Errorf("metric %s: kind %d: use Counter, Gauge or Histogram", m.Name, m.Kind))
 	}
 	if total := strings.HasSuffix(m.Name, "_total"); total != (m.Kind == Counter) {
 		faults = append(faults, fmt.Errorf("metric %s: the names of counters, and only those, end in _total", m.Name))
@@ -123,7 +154,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 			ch <- prometheus.NewInvalidMetric(prometheus.NewInvalidDesc(err), err)
 			continue
 		}
-		m, err := prometheus.NewConstMetric(d.desc, d.kind, s.Value, s.Labels...)
+		m, err := d.metric(s)
 		if err != nil {
 			err = fmt.Errorf("sample %q: %w", s.Name, err)
 			m = prometheus.NewInvalidMetric(d.desc, err)

@@ -34,7 +34,7 @@ func scrape(t *testing.T, samples func() []Sample) (body string, errs []string) 
 
 func TestScrape(t *testing.T) {
 	body, errs := scrape(t, func() []Sample {
-		return []Sample{{"packets_total", 7, []string{"accepted"}}, {"packets_total", 2, []string{"dropped"}}, {"queue_depth", 3, nil}}
+		return []Sample{{"packets_total", 7, []string{"accepted"}, nil}, {"packets_total", 2, []string{"dropped"}, nil}, {"queue_depth", 3, nil, nil}}
 	})
 	for _, want := range []string{
 		"# HELP meridian_radius_packets_total Packets taken in.",
@@ -54,9 +54,49 @@ func TestScrape(t *testing.T) {
 	}
 }
 
+func TestHistogramAndList(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	c, err := NewCollector("meridian_radius", map[string]string{"node": "north-1"},
+		[]Metric{{Name: "latency_seconds", Help: "How long | it took.", Kind: Histogram, Labels: []string{"port"}}, testMetrics[0]},
+		func() []Sample {
+			return []Sample{{Name: "latency_seconds", Labels: []string{"auth"}, Hist: &Hist{Bounds: []float64{0.1, 1}, Counts: []uint64{2, 3, 1}, Sum: 4.5}},
+				{"packets_total", 1, []string{"accepted"}, nil}}
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := reg.Register(c); err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	Handler(reg, nil).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for _, want := range []string{`{node="north-1",port="auth",le="0.1"} 2`, `le="1"} 5`, `le="+Inf"} 6`, `_sum{node="north-1",port="auth"} 4.5`, `_count{node="north-1",port="auth"} 6`} {
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("no %q in:\n%s", want, w.Body)
+		}
+	}
+	rows, err := List(reg, "meridian_")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "| metric | kind | labels | what it is |\n| --- | --- | --- | --- |\n" +
+		"| `meridian_radius_latency_seconds` | histogram | node, port | How long \\| it took. |\n" +
+		"| `meridian_radius_packets_total` | counter | node, outcome | Packets taken in. |\n"
+	if got := Table(rows); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+	before, table, after, err := Section("a\n<!-- x -->\nb\n<!-- end -->\nc\n", "x")
+	if before != "a\n<!-- x -->\n" || table != "b\n" || after != "<!-- end -->\nc\n" || err != nil {
+		t.Errorf("%q %q %q %v", before, table, after, err)
+	}
+	if _, _, _, err := Section("a", "x"); err == nil {
+		t.Error("a missing section was found")
+	}
+}
+
 func TestBadSamplesCostOnlyThemselves(t *testing.T) {
 	body, errs := scrape(t, func() []Sample {
-		return []Sample{{"unheard_of", 1, nil}, {"packets_total", 1, nil}, {"queue_depth", 3, nil}}
+		return []Sample{{"unheard_of", 1, nil, nil}, {"packets_total", 1, nil, nil}, {"queue_depth", 3, nil, nil}}
 	})
 	if !strings.Contains(body, `meridian_radius_queue_depth{node="north-1"} 3`) {
 		t.Errorf("the good sample is missing:\n%s", body)

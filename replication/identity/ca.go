@@ -215,6 +215,19 @@ func LoadBundle(certFile, keyFile, caFile string) (*Bundle, error) {
 	return &b, nil
 }
 
+// Expires is when the bundle's certificate ends.
+func (b *Bundle) Expires() (time.Time, error) {
+	block, _ := pem.Decode(b.CertPEM)
+	if block == nil {
+		return time.Time{}, fmt.Errorf("identity: the certificate of %s is no PEM", b.ID)
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("identity: certificate of %s: %w", b.ID, err)
+	}
+	return cert.NotAfter, nil
+}
+
 func readPEM(path, kind string) ([]byte, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
