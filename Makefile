@@ -50,20 +50,7 @@ test: setup ## run every test; CI=true makes a skipped test a failure
 		-- -race -timeout 10m $$race
 
 test-cockroach: ## run the central suite and the demo on the CockroachDB that COCKROACH_BINARY names
-	@if [[ -z "$${COCKROACH_BINARY:-}" ]]; then \
-		echo "test-cockroach: COCKROACH_BINARY is not set." >&2; \
-		echo "Get a cockroach binary (v25.4 or v26) and run: make test-cockroach COCKROACH_BINARY=/path/to/cockroach" >&2; \
-		exit 3; \
-	elif [[ ! -x "$$COCKROACH_BINARY" ]]; then \
-		echo "test-cockroach: COCKROACH_BINARY=$$COCKROACH_BINARY is not an executable file: correct the path." >&2; \
-		exit 3; \
-	fi
-	@export COCKROACH_BINARY="$$(realpath "$$COCKROACH_BINARY")"; \
-	"$$COCKROACH_BINARY" version | head -n 1; \
-	ops/setup.sh; \
-	$(GO) test -count=1 -timeout 30m ./central/...; \
-	$(MAKE) build; \
-	bin/meridian demo --once
+	@GO="$(GO)" ops/test-cockroach.sh
 
 bench: setup build ## run every benchmark, ready for benchstat (COUNT=6 BENCH=regexp; with BENCH=. also whole processes)
 	@packages=$$(grep -rl --include='*_test.go' -E '^func Benchmark' $(GO_DIRS) | xargs -r -n1 dirname | sort -u | sed 's|^|./|'); \

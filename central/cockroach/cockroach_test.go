@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"testing"
 
@@ -18,7 +19,12 @@ import (
 	"meridian/internal/verify"
 )
 
-func TestMain(m *testing.M) { testdb.Main(m) }
+func TestMain(m *testing.M) {
+	if url := os.Getenv(migratorURL); url != "" {
+		migrateUntilKilled(url)
+	}
+	testdb.Main(m)
+}
 
 func open(t testing.TB, url string, cfg cockroach.Config) *cockroach.DB {
 	t.Helper()
@@ -88,13 +94,13 @@ func TestMigrateConcurrentlyAndAgain(t *testing.T) {
 	if err := db.Migrate(context.Background()); err != nil {
 		t.Errorf("a second time: %v", err)
 	}
-	exec(t, url, `UPDATE schema_migrations SET checksum = 'other' WHERE name = 'migrations/0009_buckets.sql'`)
+	execSQL(t, url, `UPDATE schema_migrations SET checksum = 'other' WHERE name = 'migrations/0009_buckets.sql'`)
 	if err := db.Migrate(context.Background()); !errors.Is(err, cockroach.ErrMigration) {
 		t.Errorf("after a file changed: %v", err)
 	}
 }
 
-func exec(t testing.TB, url, sql string, args ...any) {
+func execSQL(t testing.TB, url, sql string, args ...any) {
 	t.Helper()
 	conn, err := pgx.Connect(context.Background(), url)
 	if err != nil {

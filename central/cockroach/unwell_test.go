@@ -162,13 +162,13 @@ func TestDatabaseReadOnly(t *testing.T) {
 	q := u.Query()
 	q.Set("default_transaction_read_only", "off") // this session may undo it
 	u.RawQuery = q.Encode()
-	exec(t, u.String(), "ALTER DATABASE "+name+" SET default_transaction_read_only = on")
+	execSQL(t, u.String(), "ALTER DATABASE "+name+" SET default_transaction_read_only = on")
 	proxy.Cut() // it counts for new sessions
 	refuses(t, s, store.ReadOnly)
 	if a := call(t, s, "GET", "/v1/regions", "", ""); a.status != http.StatusOK {
 		t.Errorf("a read: %d %s", a.status, a.raw)
 	}
-	exec(t, u.String(), "ALTER DATABASE "+name+" SET default_transaction_read_only = off")
+	execSQL(t, u.String(), "ALTER DATABASE "+name+" SET default_transaction_read_only = off")
 	proxy.Cut()
 	recovers(t, s)
 }
