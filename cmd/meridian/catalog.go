@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"meridian/cmd/meridian/exitcode"
+	"meridian/internal/rating"
 	"meridian/internal/sheet"
 	"meridian/internal/tariff"
 )
@@ -29,12 +30,15 @@ func catalogCommand() *cobra.Command {
 	return cmd
 }
 
+// tableHelp is the help of --table.
+const tableHelp = "`name=file` of a shared table of prefixes, CSV with the columns prefix and zone"
+
 // maxSheet bounds a tariff sheet's size.
 const maxSheet = 64 << 20
 
 // readSheet reads a file's offerings, with the prefix tables that lie beside it.
 // Faults of the sheet come as sheet.Faults.
-func readSheet(file string) ([]tariff.Offering, error) {
+func readSheet(file string, tables map[string]*rating.Prefixes) ([]tariff.Offering, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, exitcode.Misuse("tariff sheet: %w", err)
@@ -52,7 +56,7 @@ func readSheet(file string) ([]tariff.Offering, error) {
 		return nil, exitcode.Misuse("tariff sheet: %w", err)
 	}
 	defer root.Close()
-	return sheet.Read(file, data, root.FS())
+	return sheet.Read(file, data, root.FS(), ratable(tables))
 }
 
 // checkedFile is what validate says of a file.
@@ -72,6 +76,7 @@ type checkedOffering struct {
 
 func validateCommand() *cobra.Command {
 	var asJSON bool
+	var shared []string
 	cmd := &cobra.Command{
 		Use: "validate FILE…", Short: "Check tariff sheets and name every fault",
 		Long: "Reads the sheets and prints every fault with file, line, column, path, value and remedy; exit status 1 when\n" +
@@ -85,10 +90,14 @@ func validateCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			tables, err := readTables(shared)
+			if err != nil {
+				return err
+			}
 			var files []checkedFile
 			faults, broken := 0, 0
 			for _, name := range args {
-				f, err := checkSheet(name)
+				f, err := checkSheet(name, tables)
 				if err != nil {
 					return err
 				}
@@ -106,12 +115,13 @@ func validateCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array, one object for each file")
+	cmd.Flags().StringSliceVar(&shared, "table", nil, tableHelp)
 	return cmd
 }
 
-func checkSheet(name string) (checkedFile, error) {
+func checkSheet(name string, tables map[string]*rating.Prefixes) (checkedFile, error) {
 	f := checkedFile{File: name}
-	offerings, err := readSheet(name)
+	offerings, err := readSheet(name, tables)
 	if errors.As(err, &f.Faults) {
 		return f, nil
 	}
@@ -153,6 +163,7 @@ func printChecked(out io.Writer, files []checkedFile, asJSON bool) error {
 
 func diffCommand() *cobra.Command {
 	var asJSON bool
+	var shared []string
 	cmd := &cobra.Command{
 		Use: "diff A B", Short: "Say in words what changes from one tariff sheet to another",
 		Long: "Offerings are matched by id, their parts by name. Exit status 0 whether they differ or not; 1 when a sheet has\n" +
@@ -165,10 +176,13 @@ func diffCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			tables, err := readTables(shared)
+			if err != nil {
+				return err
+			}
 			var sides [2][]tariff.Offering
 			for i, name := range args {
-				var err error
-				if sides[i], err = readSheet(name); err != nil {
+				if sides[i], err = readSheet(name, tables); err != nil {
 					return faulty(name, err)
 				}
 			}
@@ -176,6 +190,7 @@ func diffCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array, one object for each change")
+	cmd.Flags().StringSliceVar(&shared, "table", nil, tableHelp)
 	return cmd
 }
 

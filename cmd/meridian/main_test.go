@@ -18,6 +18,10 @@ func TestExitStatus(t *testing.T) {
 	if err := os.WriteFile(broken, []byte("region: north\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	usage := filepath.Join(empty, "usage.csv")
+	if err := os.WriteFile(usage, []byte("subscription,start,quantity\nann,2026-03-02T18:00:00Z,1500MB\nann,2026-03-02T19:00:00Z,much\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		args string
 		code int
@@ -60,6 +64,15 @@ func TestExitStatus(t *testing.T) {
 		{"catalog diff " + broken + " " + broken, exitcode.Failed, "", "region"},
 		{"catalog diff ../../deploy/catalog/demo/flat-home.yaml ../../deploy/catalog/demo/prepaid-volume.yaml", exitcode.Done, "the offering Home flat rate is gone", ""},
 		{"catalog diff --json ../../deploy/catalog/demo/flat-home.yaml ../../deploy/catalog/demo/flat-home.yaml", exitcode.Done, "[]", ""},
+		{"rate --help", exitcode.Done, "destination", ""},
+		{"rate --tariff x", exitcode.Usage, "", "usage"},
+		{"rate --tariff x --usage y", exitcode.Usage, "", "x"},
+		{"rate --tariff " + broken + " --usage y", exitcode.Failed, "", "region"},
+		{"rate --tariff ../../deploy/catalog/demo/prepaid-volume.yaml --usage " + usage, exitcode.Failed, "total ann: 3.00 EUR", usage + ":3:1: quantity"},
+		{"rate --tariff ../../deploy/catalog/demo/prepaid-volume.yaml --explain --lang ru --usage " + usage, exitcode.Failed, "1500 МБ по цене 2.00 EUR за ГБ", "quantity"},
+		{"rate --tariff ../../deploy/catalog/demo/prepaid-volume.yaml --json --usage " + usage, exitcode.Failed, `"cost":"3.00"`, "quantity"},
+		{"rate --tariff x --usage y --lang de", exitcode.Usage, "", "en, ru or ar"},
+		{"rate --tariff x --usage y --table world", exitcode.Usage, "", "name=file"},
 		{"catalog schema", exitcode.Done, "draft/2020-12", ""},
 		{"bench no-such-bench", exitcode.Usage, "", "radius"},
 	} {

@@ -159,6 +159,7 @@ func usageTables() []table {
 			{name: "max_event", form: amount, doc: "Most that a session or event costs.", noun: "maximum of a session"},
 			{name: "min_period", form: amount, doc: "Least price of a period with paid use.", noun: "minimum of a period"},
 			{name: "max_period", form: amount, doc: "Most that a period costs.", noun: "maximum of a period"},
+			{name: "partial", form: yesNo, doc: "There may be times without a rate: there is no service then.", noun: "service at some times only"},
 			{name: "weight_scale", form: count, doc: "Weighted units: parts of a whole weight.", noun: "weight scale"},
 			{name: "tax", doc: "Tax code.", noun: "tax code"},
 			{name: "shares", form: record, of: "share", many: true, doc: "Partners' parts of what it earns.", noun: "partner's share"},

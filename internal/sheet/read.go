@@ -18,10 +18,11 @@ const MaxOfferings = 5000
 // stream, or lists of them; JSON is YAML. Prefix tables are read from beside,
 // which may be nil when there are none. The error is Faults: every fault of all
 // documents at once, each with file, line, column, path, value and remedy.
-// Versions are 0: publishing numbers them.
-func Read(name string, data []byte, beside fs.FS) ([]tariff.Offering, error) {
+// Versions are 0: publishing numbers them. An offering without a fault is given to
+// the checks, whose *tariff.Fault errors are told at their places too.
+func Read(name string, data []byte, beside fs.FS, checks ...func(*tariff.Offering) error) ([]tariff.Offering, error) {
 	faults := &sink{file: name}
-	r := &reader{faults: faults, beside: beside, tables: map[string]*table{}, index: map[reflect.Type]map[string][]int{}}
+	r := &reader{faults: faults, beside: beside, checks: checks, tables: map[string]*table{}, index: map[reflect.Type]map[string][]int{}}
 	lang := language()
 	for i := range lang {
 		r.tables[lang[i].name] = &lang[i]
@@ -62,6 +63,7 @@ func Read(name string, data []byte, beside fs.FS) ([]tariff.Offering, error) {
 type reader struct {
 	faults *sink
 	beside fs.FS
+	checks []func(*tariff.Offering) error
 	tables map[string]*table
 	index  map[reflect.Type]map[string][]int // JSON name → field
 	root   *node                             // the offering being read
@@ -82,8 +84,16 @@ func (r *reader) offering(n *node, at string, o *tariff.Offering) {
 	}
 	r.record(n, at, r.tables["offering"], reflect.ValueOf(o).Elem(), "")
 	o.Version = 1
-	for _, f := range tariff.Faults(o.Validate()) {
+	faulty := tariff.Faults(o.Validate())
+	for _, f := range faulty {
 		r.invalid(n, at, f)
+	}
+	for _, check := range r.checks {
+		if len(faulty) == 0 && len(r.wrong) == 0 {
+			for _, f := range tariff.Faults(check(o)) {
+				r.invalid(n, at, f)
+			}
+		}
 	}
 	o.Version = 0
 }

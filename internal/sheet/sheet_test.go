@@ -45,10 +45,11 @@ usage:
     every: 2 weeks
     min_event: "0.01"
     max_period: "50"
+    partial: true
     destinations: [{zone: home, prefixes: ["+49", "0"]}]
     prefixes_csv: zones.csv
     rates:
-      - {zone: home, fee: "0.05", price: 0.10 per minute, first: 60s, next: 1, max_cost: "5", after_max: free after}
+      - {zone: home, fee: "0.05", price: 0.10 per minute, next: 60, max_cost: "5", after_max: free after}
       - zone: abroad
         mode: graduated
         tiers: [{up_to: 1h, flat: "1", price: 0.02 per 6s}, {price: 0.01 per 6s, step: 1m}]
@@ -87,7 +88,7 @@ func TestReadEverything(t *testing.T) {
 		{"fee", fmt.Sprintf("%+v", o.Recurring[0]), "{Name:fee Price:20.00 Every:{Unit:month Count:1} Anchor:calendar Due:arrears Proration:actual-days Cancel:unused Tax: Shares:[{Partner:tv-co Percent:125000}]}"},
 		{"data", fmt.Sprint(o.Usage[0].Free, o.Usage[0].Rates[0].Price, o.Usage[0].Rates[0].Next), "{1073741824 0} {2.50 1000000000} 100000"},
 		{"destinations", fmt.Sprint(calls.Destinations), "[{home [+49 0 +4900]} {abroad [+1 +44]}]"},
-		{"call", fmt.Sprint(calls.Every, calls.Rates[0].Price, calls.Rates[0].First, calls.Rates[0].AfterMax), "&{week 2} {0.10 60} 60free after"},
+		{"call", fmt.Sprint(calls.Every, calls.Rates[0].Price, calls.Rates[0].Next, calls.Rates[0].AfterMax), "&{week 2} {0.10 60} 60free after"},
 		{"tiers", fmt.Sprint(calls.Rates[1].Tiers), "[{3600 1.00 {0.02 6} 0} {0 0.00 {0.01 6} 60}]"},
 		{"percent", fmt.Sprintf("%d/%d", o.Usage[2].Rates[0].Price.Amount, o.Usage[2].Rates[0].Price.Per), "13/1000"},
 		{"minutes", fmt.Sprint(o.Allowances[0].Amount, *o.Allowances[0].Rollover, o.Allowances[0].Factor, o.Allowances[0].Step), "6000 {0 7200 true} {3 2} 60"},

@@ -1,0 +1,166 @@
+package trial
+
+import (
+	"fmt"
+	"time"
+
+	"meridian/internal/charging"
+	"meridian/internal/money"
+	"meridian/internal/rating"
+	"meridian/internal/sheet"
+	"meridian/internal/tariff"
+)
+
+// moneyID stands behind the allowances of the same priority in charging order.
+const moneyID = "~money"
+
+// person is a subscription's state in a trial.
+type person struct {
+	v        *version
+	began    time.Time
+	wallet   *charging.Wallet
+	money    *charging.Bucket
+	limited  bool // the money was given; else all is paid on account
+	owed     money.Amount
+	renewals []renewal
+	watches  []charging.Watch
+	sessions map[string]*charging.Session
+	periods  map[int]*counted // by component
+}
+
+// renewal is when an allowance is given anew.
+type renewal struct {
+	bucket    *charging.Bucket
+	allowance *tariff.Allowance
+	until     time.Time
+	pool      string // "" = not shared
+}
+
+// counted is the state of a component that is counted by period.
+type counted struct {
+	session charging.Session
+	until   time.Time
+	last    string // session of the last event
+}
+
+func (t *Trial) person(e *Event, v *version, at int64) *person {
+	key := [2]string{e.Subscription, v.ID}
+	if p := t.people[key]; p != nil {
+		p.v = v
+		return p
+	}
+	p := &person{v: v, began: time.Unix(at, 0).In(v.zone), sessions: map[string]*charging.Session{}, periods: map[int]*counted{}}
+	given := t.balances[e.Subscription]
+	var buckets []*charging.Bucket
+	for i := range v.Allowances {
+		a := &v.Allowances[i]
+		b := &charging.Bucket{ID: a.Name, Name: a.Name, Unit: a.Unit, Priority: a.Priority, Value: a.Amount, Given: a.Amount, Terms: charging.NewTerms(&v.Offering, v.plan, a)}
+		if start, has := given[a.Name]; has {
+			b.Value, _ = sheet.ParseQuantity(start.Value, a.Unit) // Start has read it
+			b.Expires, _ = instant(start.Expires)
+		} else if a.ValidFor != nil {
+			b.Expires = plus(p.began, *a.ValidFor, 1).Unix()
+		}
+		r := renewal{bucket: b, allowance: a}
+		if a.Every != nil {
+			_, r.until = within(*a.Every, a.Anchor, p.began, p.began)
+		}
+		if s := a.Shared; s != nil {
+			r.pool = s.Pool + "/" + a.Name
+			if _, known := t.pools[r.pool]; !known {
+				t.pools[r.pool] = b.Value
+			}
+			if s.PerChild > 0 {
+				b.Limit = &charging.Limit{Left: s.PerChild}
+			}
+		}
+		p.renewals = append(p.renewals, r)
+		buckets = append(buckets, b)
+	}
+	p.money = &charging.Bucket{ID: moneyID, Name: tariff.MoneyBalance, Unit: tariff.Money, Value: charging.MaxValue, Given: charging.MaxValue}
+	if start, has := given[tariff.MoneyBalance]; has {
+		p.limited = true
+		p.money.Value, _ = sheet.ParseQuantity(start.Value, tariff.Money)
+		p.money.Expires, _ = instant(start.Expires)
+		p.money.Given = p.money.Value
+	}
+	p.wallet = charging.NewWallet(at, append(buckets, p.money)...)
+	for _, x := range v.Thresholds {
+		p.watches = append(p.watches, charging.Watch{Threshold: x})
+	}
+	t.people[key] = p
+	return p
+}
+
+// renew gives allowances anew whose period has ended by at.
+func (t *Trial) renew(p *person, at time.Time) {
+	for i := range p.renewals {
+		r := &p.renewals[i]
+		b := r.bucket
+		if r.pool != "" {
+			b.Value = t.pools[r.pool]
+		}
+		for r.allowance.Every != nil && !at.Before(r.until) {
+			b.Value = kept(r.allowance, b.Value)
+			if b.Limit != nil {
+				b.Limit.Left = r.allowance.Shared.PerChild
+			}
+			_, r.until = within(*r.allowance.Every, r.allowance.Anchor, p.began, r.until)
+			p.rearm(r.allowance.Name)
+		}
+	}
+}
+
+// kept is a renewed allowance: the new amount, with what the rollover keeps.
+func kept(a *tariff.Allowance, left int64) int64 {
+	r := a.Rollover
+	if r == nil {
+		return a.Amount
+	}
+	keep := min(r.Max, max(r.Min, left))
+	if r.Add {
+		return min(a.Amount+keep, charging.MaxValue)
+	}
+	return keep
+}
+
+func (p *person) rearm(on string) {
+	for i := range p.watches {
+		if w := &p.watches[i]; w.On == on && w.Recurring {
+			w.Rearm()
+		}
+	}
+}
+
+// session is the charging state that an event goes on with.
+func (p *person) session(e *Event, component int, u *rating.Use) *charging.Session {
+	c := &p.v.Usage[component]
+	if c.Counted != tariff.ByPeriod {
+		if e.Session == "" {
+			return &charging.Session{Context: rating.Context{Component: component, Start: u.From}}
+		}
+		key := fmt.Sprintf("%d/%s", component, e.Session)
+		if p.sessions[key] == nil {
+			p.sessions[key] = &charging.Session{Context: rating.Context{Component: component, Start: u.From}}
+		}
+		return p.sessions[key]
+	}
+	every := tariff.Period{Unit: tariff.Month, Count: 1}
+	if c.Every != nil {
+		every = *c.Every
+	}
+	at := time.Unix(u.From, 0).In(p.v.zone)
+	k := p.periods[component]
+	if k == nil || !at.Before(k.until) {
+		_, until := within(every, tariff.Calendar, p.began, at)
+		k = &counted{until: until, session: charging.Session{Context: rating.Context{Component: component}}}
+		p.periods[component] = k
+		p.rearm(c.Name)
+	}
+	u.New = e.Session == "" || e.Session != k.last
+	if u.New {
+		k.session.Context.Start = u.From
+	}
+	k.last = e.Session
+	return &k.session
+}

@@ -1,0 +1,132 @@
+package trial
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"meridian/internal/charging"
+	"meridian/internal/invariant"
+	"meridian/internal/money"
+	"meridian/internal/rating"
+	"meridian/internal/sheet"
+	"meridian/internal/tariff"
+	"meridian/internal/why"
+)
+
+// one rates one event.
+func (t *Trial) one(e *Event, v *version, component int, u rating.Use, lang why.Language) (Rated, error) {
+	p := t.person(e, v, u.From)
+	at := time.Unix(u.From, 0).In(v.zone)
+	t.renew(p, at)
+	p.wallet.Advance(u.From, nil)
+	s := p.session(e, component, &u)
+	zone, ok := v.plan.Zone(component, e.Destination)
+	if e.Zone != "" {
+		zone, ok = v.plan.ZoneNamed(component, e.Zone), true
+	}
+	if !ok {
+		return Rated{}, fmt.Errorf("destination %q has no rate in %s", e.Destination, v.plan.Name(component))
+	}
+	s.Context.Zone = zone
+	r := Rated{Line: e.Line, Subscription: e.Subscription, Offering: v.ID, Version: v.Version, Usage: v.plan.Name(component), Unit: v.plan.Unit(component),
+		Session: e.Session, Start: at.Format(time.RFC3339), Zone: v.plan.ZoneName(component, zone), Window: v.plan.WindowAt(u.From),
+		Quantity: sheet.Quantity(u.Quantity, v.plan.Unit(component)), Currency: string(v.Currency), Pieces: []Piece{}, Payments: []Payment{}}
+	if barred := p.barred(v.plan.Service(component), r.Zone, u.From); barred != "" {
+		r.Barred, r.CostText, r.Payable = barred, money.Amount(0).String(), money.Amount(0).String()
+		return r, nil
+	}
+	var result charging.Result
+	if err := charging.Debit(v.plan, s, p.wallet, u, charging.Owe, &result); err != nil {
+		return Rated{}, err
+	}
+	t.settle(p, &result)
+	r.tell(&result, v, component, lang)
+	r.Payable = v.plan.Payable(component, s.State).String()
+	r.Raised = t.observe(p, component, s, u.From)
+	r.Profile = p.profile(v.plan.Service(component), u.From)
+	return r, nil
+}
+
+// settle keeps what shared buckets have left, and what is owed.
+func (t *Trial) settle(p *person, r *charging.Result) {
+	for i := range p.renewals {
+		if x := &p.renewals[i]; x.pool != "" {
+			t.pools[x.pool] = x.bucket.Value
+		}
+	}
+	sum, err := money.Add(p.owed, r.Overrun)
+	invariant.Check(err == nil, "what is owed does not fit: %v", err)
+	p.owed = sum
+}
+
+// tell writes a result in words.
+func (r *Rated) tell(result *charging.Result, v *version, component int, lang why.Language) {
+	unit := v.plan.Unit(component)
+	for i := range result.Slices {
+		x := &result.Slices[i]
+		f := why.Facts{Priced: *x, Component: r.Usage, Unit: unit, Currency: v.Currency, Zone: r.Zone, Window: windowOf(v, component, x.Rule)}
+		piece := Piece{Rule: x.Rule, Kind: x.Kind.String(), Quantity: sheet.Quantity(x.Quantity, unit), Counts: x.Quantity, Amount: x.Amount.String(), Why: why.Sentence(lang, &f)}
+		if x.Kind == rating.KindUsage {
+			piece.Price = sheet.PriceText(x.Price, unit, v.Currency)
+			if x.Charged != x.Quantity {
+				piece.Charged = sheet.Quantity(x.Charged, unit)
+			}
+		}
+		r.Pieces = append(r.Pieces, piece)
+	}
+	for _, x := range result.Payments {
+		name := x.Bucket
+		if name == moneyID {
+			name = tariff.MoneyBalance
+		}
+		r.Payments = append(r.Payments, Payment{name, x.Unit, sheet.Quantity(x.Amount, x.Unit)})
+	}
+	r.Cost, r.CostText = result.Cost, result.Cost.String()
+	if result.Overrun > 0 {
+		r.Overrun = result.Overrun.String()
+	}
+}
+
+// windowOf is the window of the rate that a rule names.
+func windowOf(v *version, component int, rule string) string {
+	parts := strings.Split(rule, "/")
+	if len(parts) < 3 {
+		return ""
+	}
+	for i := range v.Usage[component].Rates {
+		x := &v.Usage[component].Rates[i]
+		if x.Window != "" && (x.Name == parts[2] && x.Name != "" || x.Name == "" && slices.Contains(parts[2:], x.Window)) {
+			return x.Window
+		}
+	}
+	return ""
+}
+
+// observe lets thresholds fire and does what they say.
+func (t *Trial) observe(p *person, component int, s *charging.Session, at int64) (raised []string) {
+	for i := range p.watches {
+		w := &p.watches[i]
+		value, given := int64(0), int64(0)
+		switch b := p.wallet.Bucket(w.On); {
+		case w.On == tariff.MoneyBalance:
+			value, given = p.money.Value, p.money.Given
+		case b != nil:
+			value, given = b.Value, b.Given
+		case w.On == p.v.plan.Name(component):
+			value = s.State.Quantity
+		default:
+			continue
+		}
+		if !w.Observe(value, given) {
+			continue
+		}
+		raised = append(raised, w.Name)
+		if err := p.wallet.Apply(at, w.Actions); err != nil {
+			raised = append(raised, w.Name+": "+err.Error())
+		}
+		t.settle(p, &charging.Result{})
+	}
+	return raised
+}

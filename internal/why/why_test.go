@@ -1,0 +1,81 @@
+package why
+
+import (
+	"strings"
+	"testing"
+
+	"meridian/internal/money"
+	"meridian/internal/rating"
+	"meridian/internal/tariff"
+)
+
+// Numbers agree with their nouns: the CLDR examples of each category.
+func TestPlural(t *testing.T) {
+	for _, c := range []struct {
+		lang Language
+		n    []int64
+		want Category
+	}{
+		{English, []int64{1}, One}, {English, []int64{0, 2, 11, 21}, Other},
+		{Russian, []int64{1, 21, 101, 1001}, One}, {Russian, []int64{2, 3, 4, 22, 104}, Few}, {Russian, []int64{0, 5, 11, 12, 14, 19, 100, 111}, Many},
+		{Arabic, []int64{0}, Zero}, {Arabic, []int64{1}, One}, {Arabic, []int64{2}, Two}, {Arabic, []int64{3, 10, 103, 1010}, Few},
+		{Arabic, []int64{11, 99, 111, 1026}, Many}, {Arabic, []int64{100, 102, 1000, 10000}, Other},
+	} {
+		for _, n := range c.n {
+			if got := Plural(c.lang, n); got != c.want {
+				t.Errorf("%s %d is of category %d, want %d", c.lang, n, got, c.want)
+			}
+		}
+	}
+}
+
+func TestSentences(t *testing.T) {
+	call := Facts{Component: "calls", Unit: tariff.Seconds, Currency: "EUR", Zone: "Malta", Priced: rating.Priced{
+		Kind: rating.KindUsage, Quantity: 61, Charged: 120, Step: 60, Amount: 240_000, Price: tariff.Price{Amount: 120_000, Per: 60}}}
+	data := Facts{Component: "data", Unit: tariff.Bytes, Currency: "EUR", Window: "night", Priced: rating.Priced{
+		Kind: rating.KindUsage, Quantity: 2e9, Charged: 2e9, Step: 1, Amount: 5_000_000, Capped: true, Price: tariff.Price{Amount: 2_500_000, Per: 1e9}}}
+	share := Facts{Component: "tickets", Unit: tariff.Money, Currency: "EUR", Priced: rating.Priced{
+		Kind: rating.KindUsage, Quantity: 10_000_000, Charged: 10_000_000, Step: 1, Amount: 130_000, Price: tariff.Price{Amount: 13, Per: 1000}}}
+	free := Facts{Component: "messages", Unit: tariff.Events, Currency: "EUR", Priced: rating.Priced{Kind: rating.KindFree, Quantity: 2}}
+	half := Facts{Component: "seats", Unit: tariff.Units, Currency: "EUR", Priced: rating.Priced{Kind: rating.KindCovered, Rule: "pack", Quantity: money.Micro * 3 / 2}}
+	for _, c := range []struct {
+		lang Language
+		f    Facts
+		want string
+	}{
+		{English, call, "61 seconds of calls to Malta at 0.12 EUR per minute, charged as 2 minutes in whole steps of 1 minute: 0.24 EUR."},
+		{Russian, call, "calls, направление Malta: 61 секунда по цене 0.12 EUR за минуту, к оплате 2 минуты (шаг тарификации: 1 минута) — 0.24 EUR."},
+		{Arabic, call, "calls، الوجهة Malta: 61 ثانية بسعر 0.12 EUR لكل دقيقة، المحتسب: دقيقتان (الخطوة: دقيقة واحدة)، المبلغ 0.24 EUR."},
+		{English, data, "2 GB of data in the window night at 2.50 EUR per GB: 5.00 EUR. The maximum price was reached."},
+		{Russian, data, "data, период night: 2 ГБ по цене 2.50 EUR за ГБ — 5.00 EUR. Достигнута максимальная стоимость."},
+		{Arabic, data, "data، الفترة night: 2 غيغابايت بسعر 2.50 EUR لكل غيغابايت، المبلغ 5.00 EUR. تم بلوغ الحد الأقصى للسعر."},
+		{English, share, "10.00 of tickets at 1.3%: 0.13 EUR."},
+		{English, free, "2 events of messages: free of charge."},
+		{Russian, free, "messages: 2 события бесплатно."},
+		{Arabic, free, "messages: حدثان مجانًا."},
+		{English, half, "1.50 units of seats: paid by the allowance pack."},
+		{Russian, half, "seats: 1.50 единицы оплачено из пакета pack."},
+		{"xx", free, "2 events of messages: free of charge."},
+	} {
+		if got := Sentence(c.lang, &c.f); got != c.want {
+			t.Errorf("%s:\n%s\nwant\n%s", c.lang, got, c.want)
+		}
+	}
+}
+
+// No language lacks a template, and no sentence keeps a mark of one.
+func TestEveryKindInEveryLanguage(t *testing.T) {
+	for _, l := range Languages() {
+		for kind := rating.KindUsage; kind <= rating.KindCovered; kind++ {
+			for _, unit := range []tariff.Unit{tariff.Bytes, tariff.Seconds, tariff.Events, tariff.Money, tariff.Units} {
+				for n := range int64(130) {
+					f := Facts{Component: "c", Unit: unit, Currency: "EUR", Zone: "z", Window: "w", Priced: rating.Priced{
+						Rule: "r", Kind: kind, Quantity: n * max(unit.Scale(), 1), Charged: n, Step: 7, Price: tariff.Price{Amount: 1, Per: 1}}}
+					if s := Sentence(l, &f); s == "" || strings.ContainsAny(s, "{}#") || strings.Contains(s, "  ") || strings.Contains(s, "%!") {
+						t.Fatalf("%s %s %s %d: %q", l, kind, unit, n, s)
+					}
+				}
+			}
+		}
+	}
+}
