@@ -53,6 +53,7 @@ func serverConfig(t *testing.T, url string) central.Config {
 	}
 	hash := access.HashToken(adminToken)
 	cfg := central.DefaultConfig()
+	cfg.Cluster = "test"
 	cfg.StoreURL, cfg.HTTPListen, cfg.LinkListen, cfg.LinkTLS = url, "127.0.0.1:0", "127.0.0.1:0", tlsConfig
 	cfg.RegionKeys = map[string]string{"north": keys}
 	cfg.BootstrapTokenHash = hex.EncodeToString(hash[:])
@@ -115,7 +116,7 @@ func writes() []struct{ path, body string } {
 	return []struct{ path, body string }{
 		{"/v1/regions", `{"name":"north"}`},
 		{"/v1/operators", `{"login":"clerk","role":"operator","token":"a-token-of-enough-letters"}`},
-		{"/v1/offerings", `{"id":"prepaid","name":"P","currency":"EUR","service":"internet","usage":{"unit":"bytes","price":"1.00","per":"1GB"},
+		{"/v1/offerings", `{"id":"prepaid","name":"P","currency":"EUR","service":"internet","usage":[{"name":"usage","unit":"bytes","rates":[{"price":"1.00 per GB"}]}],
 			"profile":{"session_limit":1,"interim":"60s"},"reservation":{"quota":"10MB","ttl":"180s"},"overrun":"owed"}`},
 		{"/v1/customers", `{"id":"c1","kind":"individual","name":"Ann"}`},
 		{"/v1/accounts", `{"id":"a1","customer":"c1","currency":"EUR"}`},
