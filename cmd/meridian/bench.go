@@ -15,7 +15,7 @@ func benchCommand() *cobra.Command {
 	cfg := bench.DefaultConfig()
 	cmd := &cobra.Command{
 		Use: "bench NAME", Short: "Measure the product on this machine: " + strings.Join(bench.Names(), ", "),
-		Long: "Starts what is measured as processes of its own, and prints each figure as the median of several runs, with\n" +
+		Long: "Starts what is measured as processes of its own (rate needs none), and prints each figure as the median of several runs, with\n" +
 			"the least and the greatest. NAME is one of " + strings.Join(bench.Names(), ", ") + ".",
 		Example: "  meridian bench radius --json\n  meridian bench centre",
 		Args: func(_ *cobra.Command, args []string) error {

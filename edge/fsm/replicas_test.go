@@ -208,6 +208,7 @@ func (w *twins) offering() error {
 		}
 	} else {
 		o.Usage[0].Rates[0].Price.Amount, o.Usage[0].Rates[0].Price.Per = money.Amount(w.value(3_000_000)), 1+w.rng.Int64N(1000)
+		o.Usage[0].Rates[0].Fee, o.Usage[0].Rates[0].Next = money.Amount(w.rng.Int64N(2)*1000), w.rng.Int64N(3)*512
 		o.Reservation = tariff.Reservation{Quota: max(w.value(100_000), 1), TTLSeconds: 150 + w.rng.Int64N(500)}
 	}
 	return w.row(feed.KindOffering, feed.OfferingKey(o.ID, o.Version), o)

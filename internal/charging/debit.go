@@ -202,13 +202,17 @@ func (d *debit) now() int64 {
 // round lets the first bucket that can pay, pay. It tells whether one did, and
 // whether one that blocks stands in the way.
 func (d *debit) round() (progress, blocked bool, err error) {
-	t := d.now()
-	for i := 0; i < len(d.w.Buckets) && d.left > 0; i++ {
-		b := d.w.Buckets[i]
+	t, horizon := d.now(), int64(math.MaxInt64)
+	for _, b := range d.w.Buckets {
+		if d.left == 0 {
+			break
+		}
 		until, ok := d.usable(b, t)
 		if !ok {
+			horizon = min(horizon, until) // from then on it may pay before those behind it
 			continue
 		}
+		until = min(until, horizon)
 		left, cost := d.left, d.r.Cost
 		switch {
 		case b.RatedBy > 0:
@@ -233,15 +237,19 @@ func (d *debit) round() (progress, blocked bool, err error) {
 	return progress, false, nil
 }
 
-// usable tells whether the bucket may pay at t, and until when that is sure.
+// usable tells whether the bucket may pay at t, and until when that is sure. An
+// empty bucket may only if it blocks.
 func (d *debit) usable(b *Bucket, t int64) (int64, bool) {
-	if !b.Live(t) || b.Available() == 0 {
-		return 0, b.Blocking && b.Live(t) && d.allowed(b)
-	}
-	if !d.allowed(b) {
-		return 0, false
-	}
 	until := int64(math.MaxInt64)
+	if !d.allowed(b) || b.Available() == 0 && !b.Blocking {
+		return until, false
+	}
+	if b.From > t {
+		return b.From, false
+	}
+	if !b.Live(t) {
+		return until, false
+	}
 	if b.Expires != 0 {
 		until = b.Expires
 	}

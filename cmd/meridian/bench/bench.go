@@ -69,18 +69,30 @@ func benches() map[string]func(context.Context, *plant.Plant, Config) ([]Result,
 	return map[string]func(context.Context, *plant.Plant, Config) ([]Result, error){"radius": radiusBench, "centre": centreBench}
 }
 
+// local are the benches that need no processes.
+func local() map[string]func(Config) ([]Result, error) {
+	return map[string]func(Config) ([]Result, error){"rate": rateBench}
+}
+
 // Names lists what can be measured.
-func Names() []string { return slices.Sorted(maps.Keys(benches())) }
+func Names() []string {
+	return slices.Sorted(slices.Values(append(slices.Collect(maps.Keys(local())), slices.Collect(maps.Keys(benches()))...)))
+}
 
 // Run measures and prints.
 func Run(ctx context.Context, cfg Config) (err error) {
 	measure, ok := benches()[cfg.Name]
-	if !ok {
+	inside, here := local()[cfg.Name]
+	if !ok && !here {
 		return exitcode.Misuse("bench %q is not known: use one of %s", cfg.Name, strings.Join(Names(), ", "))
 	}
 	layout := plant.Layout{Network: cfg.Network, Nodes: plant.DefaultNodes, Dir: "any"}
 	if err := layout.Validate(); err != nil || cfg.Runs < 3 || cfg.Runs > 100 || cfg.RunSeconds < 1 || cfg.RunSeconds > 600 {
 		return exitcode.Misuse("--runs %d, --run-seconds %d, %v: use 3 to 100 runs of 1 to 600 seconds", cfg.Runs, cfg.RunSeconds, err)
+	}
+	if here {
+		results, err := inside(cfg)
+		return printAll(cfg, results, err)
 	}
 	if layout.Dir, err = os.MkdirTemp("", "meridian-bench-"); err != nil {
 		return exitcode.Missing("%w", err)
@@ -97,6 +109,11 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return exitcode.Missing("%w", err)
 	}
 	results, err := measure(ctx, p, cfg)
+	return printAll(cfg, results, err)
+}
+
+// printAll writes the figures, unless measuring failed.
+func printAll(cfg Config, results []Result, err error) error {
 	if err != nil {
 		return exitcode.Check("bench %s: %w", cfg.Name, err)
 	}

@@ -106,3 +106,19 @@ func TestLedgerChains(t *testing.T) {
 		t.Errorf("%d entries", seq)
 	}
 }
+
+func TestRateBenchNames(t *testing.T) {
+	results, err := rateBench(Config{Runs: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]bool{}
+	for _, r := range results {
+		got[r.Name] = r.Value > 0 && r.Unit == "ns"
+	}
+	for _, name := range []string{"rate/call_65s_ns", "rate/call_3600s_ns", "rate/debit_call_3600s_ns", "rate/prefix_1m_ns"} {
+		if !got[name] {
+			t.Errorf("%s was not measured", name)
+		}
+	}
+}
