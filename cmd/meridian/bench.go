@@ -38,7 +38,26 @@ func benchCommand() *cobra.Command {
 	f.BoolVar(&cfg.Benchstat, "benchstat", false, "print a line for each run, as go test -bench does")
 	f.IntVar(&cfg.Runs, "runs", cfg.Runs, "runs of each figure, at least 3")
 	f.IntVar(&cfg.RunSeconds, "run-seconds", cfg.RunSeconds, "how long one run takes")
+	f.IntVar(&cfg.Subscribers, "subscribers", cfg.Subscribers, "size of the region whose memory, snapshot and restart are measured (region)")
 	f.StringVar(&cfg.Network, "network", cfg.Network, "first two `octets` of all addresses")
 	cmd.MarkFlagsMutuallyExclusive("json", "benchstat")
 	return cmd
+}
+
+// benchMemberCommand is what a bench starts as the processes that it measures.
+func benchMemberCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: bench.MemberCommand, Short: "Be a member of a region that is measured", Example: "  meridian " + bench.MemberCommand,
+		Hidden: true, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			logger, err := logging.New(os.Stderr, logging.Config{Level: "warn", Format: logging.Text})
+			if err != nil {
+				return exitcode.Misuse("%w", err)
+			}
+			if err := bench.RunMember(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), logger); err != nil {
+				return exitcode.Missing("%w", err)
+			}
+			return nil
+		},
+	}
 }

@@ -73,6 +73,7 @@ func (s *State) enforceStanding(sess *Session) {
 
 // report counts, charges, and opens, closes or renews the session.
 func (s *State) report(sess *Session, nas *NAS, c *command.Accounting, r session.Report) command.Result {
+	s.beforeSession(sess)
 	before := sess.Meter
 	d := sess.Meter.Advance(sess.Key.Start, r, s.speed(sess))
 	if d.Outcome == session.Implausible {
@@ -172,6 +173,7 @@ func (s *State) openSession(nas *NAS, c *command.Accounting, start int64) *Sessi
 
 // addSession puts a session into every index.
 func (s *State) addSession(sess *Session) {
+	s.beforeSession(sess)
 	s.sessions[sess.Key] = sess
 	k := nasSession{sess.Key.NAS, sess.Key.ID}
 	list := append(s.bySessionID[k], sess)
@@ -204,6 +206,7 @@ func (s *State) unindexOpen(sess *Session) {
 // close ends a session: what is uncut is cut, what is held is released, and it
 // stays as a tombstone. final says that the NAS itself ended it.
 func (s *State) close(sess *Session, cause uint32, final bool) {
+	s.beforeSession(sess)
 	sess.Open, sess.Final, sess.Cause = false, final, cause
 	s.unindexOpen(sess)
 	s.cut(sess)
@@ -213,6 +216,7 @@ func (s *State) close(sess *Session, cause uint32, final bool) {
 
 // reopen takes back a close that was only inferred: the session reports on.
 func (s *State) reopen(sess *Session) {
+	s.beforeSession(sess)
 	sess.Open, sess.Cause, sess.Disconnect = true, 0, false
 	s.indexOpen(sess)
 	s.wakeSession(sess, s.nextSessionDue(sess))
@@ -220,6 +224,7 @@ func (s *State) reopen(sess *Session) {
 
 // forget drops a tombstone at the end of its life.
 func (s *State) forget(sess *Session) {
+	s.beforeSession(sess)
 	delete(s.sessions, sess.Key)
 	k := nasSession{sess.Key.NAS, sess.Key.ID}
 	list := slices.DeleteFunc(s.bySessionID[k], func(o *Session) bool { return o == sess })

@@ -145,6 +145,7 @@ func (s *State) applyEffectsDone(c *command.EffectsDone) command.Result {
 		if e == nil {
 			continue
 		}
+		s.beforeEffect(d.ID)
 		delete(s.effects, d.ID)
 		sess := s.sessions[e.Session]
 		if sess == nil || !sess.Open || e.Kind != EffectDisconnect {
@@ -154,6 +155,7 @@ func (s *State) applyEffectsDone(c *command.EffectsDone) command.Result {
 		case command.EffectNoSession:
 			s.close(sess, causeLostService, false)
 		case command.EffectFailed:
+			s.beforeSession(sess)
 			sess.Disconnect = false
 		}
 	}

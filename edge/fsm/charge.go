@@ -113,7 +113,9 @@ func (s *State) pay(sess *Session, unit journal.Unit, amount int64) int64 {
 		}
 		h := &sess.Hold[i]
 		n := min(h.Amount, amount)
-		s.buckets[h.Bucket].Capture(n)
+		b := s.buckets[h.Bucket]
+		s.beforeBucket(b)
+		b.Capture(n)
 		h.Amount -= n
 		amount -= n
 		addPart(&sess.Pending, h.Bucket, n)
@@ -123,6 +125,10 @@ func (s *State) pay(sess *Session, unit journal.Unit, amount int64) int64 {
 	}
 	usable := s.usable(sess.Account, unit)
 	for _, b := range usable {
+		if amount == 0 {
+			break
+		}
+		s.beforeBucket(b)
 		n := b.Charge(amount)
 		amount -= n
 		addPart(&sess.Pending, b.ID, n)
@@ -142,6 +148,7 @@ func (s *State) pay(sess *Session, unit journal.Unit, amount int64) int64 {
 
 // borrow raises B within the allowance, with its entry.
 func (s *State) borrow(b *balance.Bucket, want int64) int64 {
+	s.beforeBucket(b)
 	n := b.Borrow(want)
 	if n > 0 {
 		s.emit(journal.Entry{Kind: journal.KindBorrowed, Account: b.Account, Bucket: b.ID, Unit: b.Unit, Amount: n})
@@ -172,6 +179,7 @@ func (s *State) cut(sess *Session) {
 	if sess.Uncut == 0 {
 		return
 	}
+	s.beforeSession(sess)
 	sess.Cuts++
 	u := s.usageRecord(sess)
 	base := journal.Entry{
@@ -185,6 +193,7 @@ func (s *State) cut(sess *Session) {
 	s.emit(e)
 	for _, p := range sess.Pending {
 		b := s.buckets[p.Bucket]
+		s.beforeBucket(b)
 		b.Cut(p.Amount)
 		e := base
 		e.Kind, e.Bucket, e.Unit, e.Amount = journal.KindCharge, b.ID, b.Unit, p.Amount

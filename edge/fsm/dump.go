@@ -1,9 +1,11 @@
 package fsm
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"strings"
 
 	"meridian/edge/balance"
 	"meridian/edge/command"
@@ -22,21 +24,33 @@ import (
 const dumpFormat = 3
 
 // Hash is the SHA-256 of the dump: equal on replicas that applied the same log.
-func (s *State) Hash() journal.Hash { return sha256.Sum256(s.Dump()) }
+func (s *State) Hash() journal.Hash {
+	h := sha256.New()
+	s.dump(func(b []byte) { h.Write(b) })
+	return journal.Hash(h.Sum(nil))
+}
 
 // Dump returns the whole state in canonical form. Indexes and timers are left
-// out: Load makes them from the rest.
+// out: Load makes them from the rest. Frozen gives the same while commands go on.
 func (s *State) Dump() []byte {
-	invariant.Check(len(s.out) == 0, "dump with %d entries not taken", len(s.out))
-	w := &canon.Writer{B: make([]byte, 0, 256+200*len(s.sessions)+300*len(s.subscriptions))}
-	w.Byte(dumpFormat)
-	s.dumpHead(w)
-	s.dumpCatalog(w)
-	s.dumpBalances(w)
-	s.dumpSessions(w)
-	s.dumpQueues(w)
-	return w.B
+	b := make([]byte, 0, 256+200*len(s.sessions)+300*len(s.subscriptions))
+	s.dump(func(piece []byte) { b = append(b, piece...) })
+	return b
 }
+
+func (s *State) dump(out func([]byte)) {
+	err := s.freeze().Dump(alone{}, func(b []byte) error { out(b); return nil })
+	invariant.Check(err == nil, "dump: %v", err)
+}
+
+// alone guards a State that nobody changes meanwhile.
+type alone struct{}
+
+// Lock implements Locker.
+func (alone) Lock() {}
+
+// Unlock implements Locker.
+func (alone) Unlock() {}
 
 // Load reads what Dump wrote.
 func Load(b []byte) (*State, error) {
@@ -81,23 +95,17 @@ func (s *State) loadHead(r *canon.Reader) {
 	s.Head, s.AckedHash = r.Hash(), r.Hash()
 }
 
+func compareEntity(a, b entityKey) int {
+	return cmp.Or(strings.Compare(string(a.kind), string(b.kind)), strings.Compare(a.id, b.id))
+}
+
+func (s *State) appendVersion(w *canon.Writer, k entityKey) {
+	w.String(string(k.kind))
+	w.String(k.id)
+	w.Uvarint(s.versions[k])
+}
+
 func (s *State) dumpCatalog(w *canon.Writer) {
-	keys := make([]entityKey, 0, len(s.versions))
-	for k := range s.versions {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, func(a, b entityKey) int {
-		if a.kind != b.kind {
-			return compareString(string(a.kind), string(b.kind))
-		}
-		return compareString(a.id, b.id)
-	})
-	w.Uvarint(uint64(len(keys)))
-	for _, k := range keys {
-		w.String(string(k.kind))
-		w.String(k.id)
-		w.Uvarint(s.versions[k])
-	}
 	w.Uvarint(uint64(len(s.offerings)))
 	for _, id := range sortedKeys(s.offerings) {
 		w.Uvarint(uint64(len(s.offerings[id])))
@@ -159,32 +167,34 @@ func (s *State) loadCatalog(r *canon.Reader) {
 	}
 }
 
-func (s *State) dumpBalances(w *canon.Writer) {
-	w.Uvarint(uint64(len(s.buckets)))
-	for _, id := range sortedKeys(s.buckets) {
-		b := s.buckets[id]
-		w.String(b.ID)
-		w.String(b.Account)
-		w.String(string(b.Unit))
-		for _, v := range []int64{int64(b.Priority), b.Expires, b.G, b.T, b.S, b.X, b.B, b.P, b.U, b.H, b.Allowance, b.ReclaimTo, b.Wanted} {
-			w.Varint(v)
-		}
+func (s *State) appendBucket(w *canon.Writer, id string) {
+	b := s.buckets[id]
+	w.String(b.ID)
+	w.String(b.Account)
+	w.String(string(b.Unit))
+	for _, v := range [...]int64{int64(b.Priority), b.Expires, b.G, b.T, b.S, b.X, b.B, b.P, b.U, b.H, b.Allowance, b.ReclaimTo, b.Wanted} {
+		w.Varint(v)
 	}
-	w.Uvarint(uint64(len(s.subscriptions)))
-	for _, id := range sortedKeys(s.subscriptions) {
-		sub := s.subscriptions[id]
-		row := &sub.Subscription
-		for _, v := range []string{row.ID, row.Account, row.Login, string(row.Password), string(row.NTHash), row.Offering, sub.Offering, sub.Previous} {
-			w.String(v)
-		}
-		for _, v := range []bool{row.Terminated, sub.Barred, sub.Terminated, sub.Lapsed, s.logins[row.Login] == sub} {
-			w.Bool(v)
-		}
-		w.Uvarint(sub.Version)
-		w.Varint(sub.Since)
-		w.Varint(sub.PaidUntil)
-		w.Varint(sub.wake)
+}
+
+func (s *State) appendSubscription(w *canon.Writer, id string) {
+	sub := s.subscriptions[id]
+	row := &sub.Subscription
+	for _, v := range [...]string{row.ID, row.Account, row.Login} {
+		w.String(v)
 	}
+	w.Bytes(row.Password)
+	w.Bytes(row.NTHash)
+	for _, v := range [...]string{row.Offering, sub.Offering, sub.Previous} {
+		w.String(v)
+	}
+	for _, v := range [...]bool{row.Terminated, sub.Barred, sub.Terminated, sub.Lapsed, s.logins[row.Login] == sub} {
+		w.Bool(v)
+	}
+	w.Uvarint(sub.Version)
+	w.Varint(sub.Since)
+	w.Varint(sub.PaidUntil)
+	w.Varint(sub.wake)
 }
 
 func (s *State) loadBalances(r *canon.Reader, format byte) {

@@ -1,8 +1,6 @@
 package fsm
 
 import (
-	"cmp"
-
 	"meridian/internal/canon"
 	"meridian/internal/feed"
 	"meridian/internal/journal"
@@ -10,45 +8,39 @@ import (
 	"meridian/internal/rating"
 )
 
-func compareString(a, b string) int { return cmp.Compare(a, b) }
-
-func (s *State) dumpSessions(w *canon.Writer) {
-	keys := s.sessionKeys()
-	w.Uvarint(uint64(len(keys)))
-	for _, k := range keys {
-		sess := s.sessions[k]
-		k.Append(w)
-		for _, v := range []string{sess.Login, sess.Subscription, sess.Account, sess.FramedIP, sess.CallingStation, sess.NASPort, sess.Offering, sess.ReserveKey} {
-			w.String(v)
-		}
-		for _, v := range []bool{sess.Open, sess.Final, sess.Disconnect} {
-			w.Bool(v)
-		}
-		appendMeter(w, sess.Meter)
-		appendMeter(w, sess.CutMeter)
-		journal.AppendState(w, sess.Rating)
-		journal.AppendState(w, sess.CutBefore)
-		journal.AppendSlices(w, sess.Slices)
-		journal.AppendSlices(w, []rating.Slice{sess.PendingOverrun})
-		appendParts(w, sess.Pending)
-		appendParts(w, sess.Hold)
-		for _, v := range []uint32{sess.Cause, sess.Version, sess.Cuts} {
-			w.Uvarint(uint64(v))
-		}
-		for _, v := range []int64{sess.Seen, sess.Uncut, sess.HoldUntil, sess.Limit, int64(sess.OverrunTotal), sess.wake} {
-			w.Varint(v)
-		}
+func (s *State) appendSession(w *canon.Writer, k journal.SessionKey) {
+	sess := s.sessions[k]
+	k.Append(w)
+	for _, v := range [...]string{sess.Login, sess.Subscription, sess.Account, sess.FramedIP, sess.CallingStation, sess.NASPort, sess.Offering, sess.ReserveKey} {
+		w.String(v)
 	}
-	w.Uvarint(uint64(len(s.reservations)))
-	for _, key := range sortedKeys(s.reservations) {
-		x := s.reservations[key]
-		for _, v := range []string{x.Key, x.NAS, x.SessionID, x.CallingStation, x.NASPort, x.Subscription} {
-			w.String(v)
-		}
-		appendParts(w, x.Hold)
-		for _, v := range []int64{x.Until, x.Limit, x.wake} {
-			w.Varint(v)
-		}
+	for _, v := range [...]bool{sess.Open, sess.Final, sess.Disconnect} {
+		w.Bool(v)
+	}
+	appendMeter(w, sess.Meter)
+	appendMeter(w, sess.CutMeter)
+	journal.AppendState(w, sess.Rating)
+	journal.AppendState(w, sess.CutBefore)
+	journal.AppendSlices(w, sess.Slices)
+	journal.AppendSlices(w, []rating.Slice{sess.PendingOverrun})
+	appendParts(w, sess.Pending)
+	appendParts(w, sess.Hold)
+	for _, v := range [...]uint32{sess.Cause, sess.Version, sess.Cuts} {
+		w.Uvarint(uint64(v))
+	}
+	for _, v := range [...]int64{sess.Seen, sess.Uncut, sess.HoldUntil, sess.Limit, int64(sess.OverrunTotal), sess.wake} {
+		w.Varint(v)
+	}
+}
+
+func (s *State) appendReservation(w *canon.Writer, key string) {
+	x := s.reservations[key]
+	for _, v := range [...]string{x.Key, x.NAS, x.SessionID, x.CallingStation, x.NASPort, x.Subscription} {
+		w.String(v)
+	}
+	appendParts(w, x.Hold)
+	for _, v := range [...]int64{x.Until, x.Limit, x.wake} {
+		w.Varint(v)
 	}
 }
 
@@ -105,31 +97,24 @@ func (s *State) loadSessions(r *canon.Reader) {
 	}
 }
 
-func (s *State) dumpQueues(w *canon.Writer) {
-	w.Uvarint(uint64(len(s.effects)))
-	for _, id := range sortedKeys(s.effects) {
-		e := s.effects[id]
-		w.Uvarint(e.ID)
-		w.Byte(byte(e.Kind))
-		e.Session.Append(w)
-		w.String(e.Login)
-		w.String(e.FramedIP)
-		w.Varint(e.Limit)
-		w.Bool(e.Seconds)
+func (s *State) appendEffect(w *canon.Writer, id uint64) {
+	e := s.effects[id]
+	w.Uvarint(e.ID)
+	w.Byte(byte(e.Kind))
+	e.Session.Append(w)
+	w.String(e.Login)
+	w.String(e.FramedIP)
+	w.Varint(e.Limit)
+	w.Bool(e.Seconds)
+}
+
+func (s *State) appendOrder(w *canon.Writer, id string) {
+	o := s.waiting[id]
+	for _, v := range [...]string{o.ID, o.Subscription, string(o.Action), o.Offering, o.Bucket, o.Reason} {
+		w.String(v)
 	}
-	w.Uvarint(uint64(len(s.answeredLog)))
-	for _, id := range s.answeredLog {
-		w.String(id)
-	}
-	w.Uvarint(uint64(len(s.waiting)))
-	for _, id := range sortedKeys(s.waiting) {
-		o := s.waiting[id]
-		for _, v := range []string{o.ID, o.Subscription, string(o.Action), o.Offering, o.Bucket, o.Reason} {
-			w.String(v)
-		}
-		for _, v := range []int64{o.NotBefore, o.Expires, int64(o.IfVersion), int64(o.Amount)} {
-			w.Varint(v)
-		}
+	for _, v := range [...]int64{o.NotBefore, o.Expires, int64(o.IfVersion), int64(o.Amount)} {
+		w.Varint(v)
 	}
 }
 

@@ -36,6 +36,7 @@ func (s *State) applyFeed(c *command.Feed) command.Result {
 			if s.versions[k] >= row.Version {
 				continue
 			}
+			s.beforeVersion(k)
 			s.versions[k] = row.Version
 		}
 		s.applyEntity(entity)
@@ -68,6 +69,8 @@ func (s *State) applyEntity(entity any) {
 }
 
 func (s *State) applySubscription(row *feed.Subscription) {
+	s.beforeSubscription(&Subscription{Subscription: *row})
+	s.beforeSubscription(s.logins[row.Login]) // which loses its login
 	sub := s.subscriptions[row.ID]
 	if sub == nil {
 		sub = &Subscription{Offering: row.Offering, Version: 1}
@@ -102,9 +105,11 @@ func (s *State) applyLease(l *feed.Lease) {
 	b := s.buckets[l.Bucket]
 	if b == nil {
 		b = &balance.Bucket{ID: l.Bucket, Account: l.Account, Unit: l.Unit}
+		s.beforeBucket(b)
 		s.buckets[l.Bucket] = b
 		s.byAccount[l.Account] = append(s.byAccount[l.Account], b)
 	}
+	s.beforeBucket(b)
 	b.Priority, b.Expires = l.Priority, l.ExpiresAt
 	slices.SortFunc(s.byAccount[l.Account], balance.Before)
 	err := b.Grant(l.Granted, l.ReclaimTo, l.Allowance)
@@ -126,6 +131,7 @@ func (s *State) applyOrder(o feed.Order) {
 		return
 	}
 	if o.NotBefore > s.seconds() {
+		s.beforeOrder(o.ID)
 		s.waiting[o.ID] = o
 		s.wakeOrder(o.ID, o.NotBefore)
 		return
@@ -170,6 +176,7 @@ func (s *State) tryOrder(o *feed.Order) string {
 	case sub.Terminated && o.Action != feed.ActionDebit:
 		return "subscription is terminated"
 	}
+	s.beforeSubscription(sub)
 	switch o.Action {
 	case feed.ActionBar:
 		sub.Barred = true
@@ -196,6 +203,7 @@ func (s *State) tryOrder(o *feed.Order) string {
 		if b.Available() < int64(o.Amount) {
 			return "available balance is " + fmt.Sprint(b.Available()) + " micro-units"
 		}
+		s.beforeBucket(b)
 		b.Cut(b.Charge(int64(o.Amount)))
 		s.emit(journal.Entry{Kind: journal.KindOrderDebit, Account: b.Account, Subscription: sub.ID, Bucket: b.ID, Unit: b.Unit, Amount: int64(o.Amount), Ref: o.ID})
 	default:
@@ -207,6 +215,7 @@ func (s *State) tryOrder(o *feed.Order) string {
 
 func (s *State) terminate(sub *Subscription) {
 	if !sub.Terminated {
+		s.beforeSubscription(sub)
 		sub.Terminated = true
 		s.disconnectAll(sub)
 	}

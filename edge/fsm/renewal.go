@@ -19,6 +19,7 @@ func (s *State) renew(sub *Subscription) {
 	if o == nil {
 		return
 	}
+	s.beforeSubscription(sub)
 	fee := o.Renewal()
 	if fee == nil {
 		if sub.PaidUntil > now {
@@ -76,6 +77,7 @@ func (s *State) payPeriod(sub *Subscription, unit journal.Unit, price, start int
 		return false
 	}
 	for _, b := range buckets {
+		s.beforeBucket(b)
 		n := b.Charge(price)
 		if n == 0 {
 			continue

@@ -47,6 +47,7 @@ func (s *State) applyReserve(c *command.Reserve) command.Result {
 		}
 	}
 	sub.reserved++
+	s.beforeReservation(r)
 	s.reservations[r.Key] = r
 	s.wakeReservation(r, r.Until)
 	return command.Result{LimitUnits: r.Limit, Seconds: inSeconds}
@@ -134,6 +135,7 @@ func (s *State) topUp(account string, o *version, start int64, state rating.Stat
 		if left <= 0 {
 			return
 		}
+		s.beforeBucket(b)
 		n := b.Hold(left)
 		left -= n
 		addPart(hold, b.ID, n)
@@ -161,6 +163,7 @@ func (s *State) want(account string, o *version) {
 	}
 	for _, b := range s.usable(account, journal.Unit(o.Currency)) {
 		if total := b.G + int64(need); total > b.Wanted && total > b.G {
+			s.beforeBucket(b)
 			b.Wanted = total
 			s.wanting[b.ID] = true
 			s.wantedSerial++
@@ -184,6 +187,7 @@ func (s *State) adopt(sess *Session) {
 	if r == nil {
 		return
 	}
+	s.beforeReservation(r)
 	delete(s.reservations, r.Key)
 	sub := s.subscriptions[r.Subscription]
 	sub.reserved--
@@ -217,6 +221,7 @@ func (s *State) renewHold(sess *Session) {
 	if sess.Offering != o.ID || sess.Version != o.Version {
 		state = rating.State{}
 	}
+	s.beforeSession(sess)
 	sess.HoldUntil = s.seconds() + max(o.Reservation.TTLSeconds, s.Policy.ReservationTTL)
 	need, err := o.price(sess.Key.Start, state, o.Reservation.Quota)
 	if err == nil && !sess.Disconnect && total(sess.Hold) < (int64(need)+1)/2 {
@@ -240,6 +245,7 @@ func (s *State) renewHold(sess *Session) {
 
 func (s *State) disconnect(sess *Session) {
 	if !sess.Disconnect {
+		s.beforeSession(sess)
 		sess.Disconnect = s.queue(&Effect{Kind: EffectDisconnect, Session: sess.Key, Login: sess.Login, FramedIP: sess.FramedIP})
 	}
 }
@@ -251,11 +257,13 @@ func (s *State) queue(e *Effect) bool {
 	}
 	s.nextEffect++
 	e.ID = s.nextEffect
+	s.beforeEffect(e.ID)
 	s.effects[e.ID] = e
 	return true
 }
 
 func (s *State) dropReservation(r *Reservation) {
+	s.beforeReservation(r)
 	delete(s.reservations, r.Key)
 	if sub := s.subscriptions[r.Subscription]; sub != nil {
 		sub.reserved--
@@ -267,7 +275,9 @@ func (s *State) dropReservation(r *Reservation) {
 // back by the centre) is served first.
 func (s *State) releaseHold(hold *[]verify.Part, account string) {
 	for _, p := range *hold {
-		s.buckets[p.Bucket].Release(p.Amount)
+		b := s.buckets[p.Bucket]
+		s.beforeBucket(b)
+		b.Release(p.Amount)
 	}
 	*hold = nil
 	for _, b := range s.byAccount[account] {
@@ -277,6 +287,7 @@ func (s *State) releaseHold(hold *[]verify.Part, account string) {
 
 // settle repays what was borrowed and returns what the centre asks back.
 func (s *State) settle(b *balance.Bucket) {
+	s.beforeBucket(b)
 	if n := b.Repay(); n > 0 {
 		s.emit(journal.Entry{Kind: journal.KindRepaid, Account: b.Account, Bucket: b.ID, Unit: b.Unit, Amount: n})
 	}

@@ -176,6 +176,7 @@ type State struct {
 	timers timerHeap
 	priced []rating.Priced // scratch
 	out    []verify.RawEntry
+	frozen []*Frozen
 }
 
 type entityKey struct {

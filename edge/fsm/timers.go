@@ -70,6 +70,7 @@ func (s *State) handleTimer(t timer) bool {
 		}
 	case timerRenewal:
 		if sub := s.subscriptions[t.id]; sub != nil && sub.wake == t.due {
+			s.beforeSubscription(sub)
 			sub.wake = 0
 			s.renew(sub)
 			return true
@@ -82,6 +83,7 @@ func (s *State) handleTimer(t timer) bool {
 		}
 	case timerOrder:
 		if o, ok := s.waiting[t.id]; ok && o.NotBefore == t.due {
+			s.beforeOrder(t.id)
 			delete(s.waiting, t.id)
 			s.executeOrder(o)
 			return true
@@ -91,6 +93,7 @@ func (s *State) handleTimer(t timer) bool {
 }
 
 func (s *State) wakeReservation(r *Reservation, at int64) {
+	s.beforeReservation(r)
 	r.wake = at
 	heap.Push(&s.timers, timer{due: at, kind: timerReservation, id: r.Key})
 }
@@ -102,6 +105,7 @@ func (s *State) wakeSession(sess *Session, at int64) {
 	if sess.wake != 0 && sess.wake <= at {
 		return
 	}
+	s.beforeSession(sess)
 	sess.wake = at
 	heap.Push(&s.timers, timer{due: at, kind: timerSession, session: sess.Key})
 }
@@ -110,6 +114,7 @@ func (s *State) wakeRenewal(sub *Subscription, at int64) {
 	if sub.wake != 0 && sub.wake <= at {
 		return
 	}
+	s.beforeSubscription(sub)
 	sub.wake = at
 	heap.Push(&s.timers, timer{due: at, kind: timerRenewal, id: sub.ID})
 }
@@ -145,6 +150,7 @@ func (s *State) forgetAt(sess *Session) int64 {
 }
 
 func (s *State) sessionDue(sess *Session) {
+	s.beforeSession(sess)
 	sess.wake = 0
 	now := s.seconds()
 	switch {

@@ -25,6 +25,7 @@ type adapter struct {
 
 	mu    sync.RWMutex
 	state *fsm.State
+	held  *holdMeter // by snapshots
 
 	auditMu sync.Mutex
 	audit   *verify.EdgeReport
@@ -145,17 +146,19 @@ func (a *adapter) report(index uint64) error {
 	return nil
 }
 
-// Snapshot implements raft.FSM: the state is dumped now, the entries that the
-// centre does not have are read while it is persisted.
+// Snapshot implements raft.FSM: the state is noted now. It and the entries that the
+// centre does not have are written by Persist, while commands go on.
 func (a *adapter) Snapshot() (raft.FSMSnapshot, error) {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	if err := a.segments.sync(); err != nil {
+	if err := a.segments.disk.Err(); err != nil { // the state may be ahead of the segments
 		return nil, err
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	began := time.Now()
+	defer func() { a.held.note(time.Since(began)) }()
 	return &snapshot{
-		dump: a.state.Dump(), after: a.state.Acked, last: a.state.Seq,
-		segments: a.segments, release: a.segments.pin(),
+		state: a.state.Freeze(), guard: &a.mu, after: a.state.Acked, last: a.state.Seq,
+		segments: a.segments, release: a.segments.pin(), held: a.held,
 	}, nil
 }
 

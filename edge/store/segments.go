@@ -207,20 +207,36 @@ func (s *segments) abandon() error {
 	return err
 }
 
-// sync makes everything that was appended durable.
+// sync makes everything that was appended before durable. Entries go on being
+// appended meanwhile: the file is synced by a handle of its own, and without the
+// lock.
 func (s *segments) sync() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if err := s.disk.Err(); err != nil { // also when the failing sync left nothing to do
+		s.mu.Unlock()
 		return fmt.Errorf("%w: %w", ErrSegments, err)
 	}
 	if !s.dirty || s.out == nil {
+		s.mu.Unlock()
 		return nil
 	}
-	if err := s.disk.Do(disk.Sync, s.out.Name(), s.out.Sync); err != nil {
+	path, upTo := s.out.Name(), s.next
+	s.mu.Unlock()
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if errors.Is(err, os.ErrNotExist) { // it was full, thus synced, and is acknowledged
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("%w: %w", ErrSegments, err)
 	}
-	s.dirty = false
+	if err := errors.Join(s.disk.Do(disk.Sync, path, f.Sync), f.Close()); err != nil {
+		return fmt.Errorf("%w: %w", ErrSegments, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.next == upTo {
+		s.dirty = false
+	}
 	return nil
 }
 

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -15,33 +18,70 @@ import (
 	"meridian/replication/seal"
 )
 
-// A snapshot is a stream of sealed records: a header, the state's dump in pieces,
-// then the entries that the centre had not acknowledged.
+// A snapshot is a stream of sealed records: a header, the state's dump in pieces
+// and an empty record behind them, then the entries that the centre had not
+// acknowledged. Version 1 says in its header how long the dump is and has no empty
+// record; it is still read.
 const (
-	snapshotMagic = "MSNP\x01"
+	snapshotMagic = "MSNP\x02"
+	snapshotFirst = "MSNP\x01"
 	snapshotPiece = 1 << 20 // octets in a record
 	entriesPiece  = 500     // entries in a record, unless they reach snapshotPiece
 )
 
 var errSnapshot = errors.New("snapshot")
 
+// snapshot is the state at one index, while commands go on.
 type snapshot struct {
-	dump        []byte
+	state       *fsm.Frozen
+	guard       *sync.RWMutex // of the state
 	after, last uint64
 	segments    *segments
 	release     func()
+	held        *holdMeter
 }
 
-// Persist implements raft.FSMSnapshot.
+// Persist implements raft.FSMSnapshot. The segments are synced before the snapshot
+// counts: then raft drops the log entries that would write them again.
 func (s *snapshot) Persist(sink raft.SnapshotSink) error {
-	if err := s.write(sink); err != nil {
+	err := s.write(sink)
+	if err == nil {
+		err = s.segments.sync()
+	}
+	if err != nil {
 		return errors.Join(err, sink.Cancel())
 	}
 	return sink.Close()
 }
 
 // Release implements raft.FSMSnapshot.
-func (s *snapshot) Release() { s.release() }
+func (s *snapshot) Release() {
+	s.guard.Lock()
+	s.state.Thaw()
+	s.guard.Unlock()
+	s.release()
+}
+
+// holdMeter measures how long snapshots keep commands from the state.
+type holdMeter struct {
+	guard sync.Locker
+	began time.Time
+	most  *atomic.Int64 // nanoseconds
+}
+
+// Lock implements fsm.Locker.
+func (h *holdMeter) Lock() {
+	h.guard.Lock()
+	h.began = time.Now()
+}
+
+// Unlock implements fsm.Locker.
+func (h *holdMeter) Unlock() {
+	h.note(time.Since(h.began))
+	h.guard.Unlock()
+}
+
+func (h *holdMeter) note(d time.Duration) { h.most.Store(max(h.most.Load(), int64(d))) }
 
 func (s *snapshot) write(to io.Writer) error {
 	b := bufio.NewWriterSize(to, 1<<16)
@@ -50,17 +90,21 @@ func (s *snapshot) write(to io.Writer) error {
 		return err
 	}
 	var h canon.Writer
-	h.Uvarint(uint64(len(s.dump)))
 	h.Uvarint(s.last - s.after)
 	w.record(h.B)
-	for dump := s.dump; len(dump) > 0; {
-		n := min(len(dump), snapshotPiece)
-		w.record(dump[:n])
-		dump = dump[n:]
+	err := s.state.Dump(s.held, func(piece []byte) error {
+		for ; len(piece) > 0; piece = piece[min(len(piece), snapshotPiece):] {
+			w.record(piece[:min(len(piece), snapshotPiece)])
+		}
+		return w.err
+	})
+	if err != nil {
+		return err
 	}
+	w.record(nil)
 	var e canon.Writer
 	count, piece := uint64(0), 0
-	err := s.segments.read(s.after+1, func(raw verify.RawEntry) (bool, error) {
+	err = s.segments.read(s.after+1, func(raw verify.RawEntry) (bool, error) {
 		if raw.Seq > s.last {
 			return false, nil
 		}
@@ -145,7 +189,7 @@ type snapshotReader struct {
 func openSnapshot(from io.Reader, ring *seal.Ring) (*snapshotReader, error) {
 	r := recordReader{from: bufio.NewReaderSize(from, 1<<16), ring: ring}
 	magic := make([]byte, len(snapshotMagic))
-	if _, err := io.ReadFull(r.from, magic); err != nil || string(magic) != snapshotMagic {
+	if _, err := io.ReadFull(r.from, magic); err != nil || string(magic) != snapshotMagic && string(magic) != snapshotFirst {
 		return nil, fmt.Errorf("%w: is not of this version: upgrade this node", errSnapshot)
 	}
 	head, err := r.record()
@@ -153,15 +197,23 @@ func openSnapshot(from io.Reader, ring *seal.Ring) (*snapshotReader, error) {
 		return nil, err
 	}
 	h := canon.NewReader(head)
-	size, count := h.Uvarint(), h.Uvarint()
+	var size uint64
+	sized := string(magic) == snapshotFirst
+	if sized {
+		size = h.Uvarint()
+	}
+	count := h.Uvarint()
 	if err := h.Close(); err != nil {
 		return nil, fmt.Errorf("%w: %w", errSnapshot, err)
 	}
 	var dump []byte
-	for uint64(len(dump)) < size {
+	for !sized || uint64(len(dump)) < size {
 		piece, err := r.record()
 		if err != nil {
-			return nil, err
+			return nil, noEnd(err)
+		}
+		if len(piece) == 0 && !sized {
+			break
 		}
 		dump = append(dump, piece...)
 	}
@@ -170,6 +222,14 @@ func openSnapshot(from io.Reader, ring *seal.Ring) (*snapshotReader, error) {
 		return nil, fmt.Errorf("%w: %w", errSnapshot, err)
 	}
 	return &snapshotReader{records: r, state: state, count: count}, nil
+}
+
+// noEnd is the error of a snapshot that ends before its dump does.
+func noEnd(err error) error {
+	if errors.Is(err, io.EOF) && !errors.Is(err, errSnapshot) {
+		return fmt.Errorf("%w: cut off: %w", errSnapshot, err)
+	}
+	return err
 }
 
 // entries calls fn with the entries, in pieces of at most entriesPiece, and is to

@@ -3,9 +3,13 @@ package store
 import (
 	"bytes"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 
+	"meridian/edge/command"
 	"meridian/edge/fsm"
+	"meridian/internal/canon"
 	"meridian/internal/verify"
 )
 
@@ -13,7 +17,8 @@ import (
 func writeSnapshot(t *testing.T, s *segments, last uint64) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	snap := &snapshot{dump: fsm.New().Dump(), last: last, segments: s, release: s.pin()}
+	var mu sync.RWMutex
+	snap := &snapshot{state: fsm.New().Freeze(), guard: &mu, held: &holdMeter{guard: mu.RLocker(), most: new(atomic.Int64)}, last: last, segments: s, release: s.pin()}
 	defer snap.Release()
 	if err := snap.write(&b); err != nil {
 		t.Fatal(err)
@@ -93,5 +98,38 @@ func TestSnapshotCutOffIsRefused(t *testing.T) {
 	}
 	if !errors.Is(err, errSnapshot) {
 		t.Fatalf("with more behind its end: %v", err)
+	}
+}
+
+// A snapshot of the first version says how long its dump is.
+func TestSnapshotOfTheFirstVersionIsRead(t *testing.T) {
+	s, err := openTestSegments(t, t.TempDir(), 8<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	state := fsm.New()
+	state.Apply(&command.Configure{Region: "north", Policy: command.DefaultPolicy()})
+	dump := state.Dump()
+	var b bytes.Buffer
+	b.WriteString(snapshotFirst)
+	w := recordWriter{to: &b, ring: s.ring}
+	var h, e canon.Writer
+	h.Uvarint(uint64(len(dump)))
+	h.Uvarint(1)
+	w.record(h.B)
+	w.record(dump[:10])
+	w.record(dump[10:])
+	e.Uvarint(1)
+	e.Bytes([]byte("entry"))
+	w.record(e.B)
+	snap, err := openSnapshot(&b, testRing(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []verify.RawEntry
+	err = snap.entries(func(piece []verify.RawEntry) error { got = append(got, piece...); return nil })
+	if err != nil || snap.state.Hash() != state.Hash() || len(got) != 1 || string(got[0].Raw) != "entry" {
+		t.Fatalf("%d entries, %v", len(got), err)
 	}
 }

@@ -116,6 +116,7 @@ type Store struct {
 
 	heads heads
 
+	snapshotHold            atomic.Int64 // nanoseconds, the longest
 	feedChanges             atomic.Uint64
 	batches, commands       atomic.Uint64
 	busy, timeouts, retries atomic.Uint64
@@ -126,6 +127,7 @@ type Stats struct {
 	Batches, Commands       uint64 // proposed by this node
 	Busy, Timeouts, Retries uint64
 	QueueLen                int
+	SnapshotHold            time.Duration // longest time that a snapshot kept commands from the state
 }
 
 // Stats reads the counters.
@@ -133,6 +135,7 @@ func (s *Store) Stats() Stats {
 	return Stats{
 		Batches: s.batches.Load(), Commands: s.commands.Load(), Busy: s.busy.Load(),
 		Timeouts: s.timeouts.Load(), Retries: s.retries.Load(), QueueLen: len(s.queue),
+		SnapshotHold: time.Duration(s.snapshotHold.Load()),
 	}
 }
 
@@ -184,6 +187,7 @@ func (s *Store) openReplica() (*replica, error) {
 		return nil, err
 	}
 	a := &adapter{node: s.cfg.Raft.NodeID, segments: seg, state: fsm.New(), changed: s.changed, heads: &s.heads}
+	a.held = &holdMeter{guard: a.mu.RLocker(), most: &s.snapshotHold}
 	n, err := raftnode.Open(s.cfg.Raft, a)
 	if err != nil {
 		return nil, errors.Join(err, seg.abandon())

@@ -15,6 +15,8 @@ import (
 const (
 	snapshotDir  = "snapshots"
 	unfinishedAs = ".tmp"
+
+	snapshotState = "state.bin" // raft's name for the state in a snapshot's folder
 )
 
 // snapshots is raft's file store behind a disk.Layer. A snapshot that cannot be
@@ -57,11 +59,16 @@ func (s *snapshots) Create(v raft.SnapshotVersion, index, term uint64, c raft.Co
 	return &snapshotSink{SnapshotSink: sink, path: filepath.Join(s.dir, sink.ID()+unfinishedAs), disk: s.disk}, nil
 }
 
+// syncEach is how many octets of a snapshot are synced together. Syncing hundreds
+// of megabytes at the end would keep the log waiting behind them.
+const syncEach = 8 << 20
+
 type snapshotSink struct {
 	raft.SnapshotSink
-	path   string
-	disk   *disk.Layer
-	closed bool
+	path     string
+	disk     *disk.Layer
+	unsynced int
+	closed   bool
 }
 
 // Write implements io.Writer.
@@ -70,7 +77,20 @@ func (s *snapshotSink) Write(b []byte) (n int, err error) {
 		n, err = s.SnapshotSink.Write(b)
 		return err
 	})
-	return n, err
+	if s.unsynced += n; err != nil || s.unsynced < syncEach {
+		return n, err
+	}
+	s.unsynced = 0
+	return n, s.disk.Try(disk.Sync, s.path, s.sync)
+}
+
+// sync brings to the disk what was written so far; only Close makes it count.
+func (s *snapshotSink) sync() error {
+	f, err := os.OpenFile(filepath.Join(s.path, snapshotState), os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 // Close implements raft.SnapshotSink: the snapshot is synced and counts, or

@@ -29,14 +29,18 @@ type Config struct {
 	Network    string // first two octets of the processes' addresses
 	Runs       int    // at least 3
 	RunSeconds int
-	JSON       bool
-	Benchstat  bool // a line for each run, as go test -bench writes it
-	Out        io.Writer
-	Logger     *slog.Logger
+	// Subscribers is the size of the region whose memory, snapshot and restart are measured.
+	Subscribers int
+	JSON        bool
+	Benchstat   bool // a line for each run, as go test -bench writes it
+	Out         io.Writer
+	Logger      *slog.Logger
 }
 
 // DefaultConfig measures three runs of 4 s, on addresses beside a demo's.
-func DefaultConfig() Config { return Config{Network: "127.3", Runs: 3, RunSeconds: 4} }
+func DefaultConfig() Config {
+	return Config{Network: "127.3", Runs: 3, RunSeconds: 4, Subscribers: 1_000_000}
+}
 
 // Result is one figure: the median of the runs, and how far they lie apart.
 type Result struct {
@@ -64,56 +68,35 @@ func newResult(name, unit, note string, runs []float64) Result {
 
 func round(f float64) float64 { return float64(int64(f*100+0.5)) / 100 }
 
-// benches are the names that can be asked for.
-func benches() map[string]func(context.Context, *plant.Plant, Config) ([]Result, error) {
-	return map[string]func(context.Context, *plant.Plant, Config) ([]Result, error){"radius": radiusBench, "centre": centreBench}
-}
+// measurement gives the figures of one name.
+type measurement func(context.Context, Config) ([]Result, error)
 
-// local are the benches that need no processes.
-func local() map[string]func(Config) ([]Result, error) {
-	return map[string]func(Config) ([]Result, error){"rate": rateBench}
+// benches are the names that can be asked for.
+func benches() map[string]measurement {
+	return map[string]measurement{
+		"radius": inPlant(radiusBench), "centre": inPlant(centreBench), "region": regionBench,
+		"rate": func(_ context.Context, cfg Config) ([]Result, error) { return rateBench(cfg) }}
 }
 
 // Names lists what can be measured.
-func Names() []string {
-	return slices.Sorted(slices.Values(append(slices.Collect(maps.Keys(local())), slices.Collect(maps.Keys(benches()))...)))
-}
+func Names() []string { return slices.Sorted(maps.Keys(benches())) }
 
 // Run measures and prints.
 func Run(ctx context.Context, cfg Config) (err error) {
 	measure, ok := benches()[cfg.Name]
-	inside, here := local()[cfg.Name]
-	if !ok && !here {
+	if !ok {
 		return exitcode.Misuse("bench %q is not known: use one of %s", cfg.Name, strings.Join(Names(), ", "))
 	}
 	layout := plant.Layout{Network: cfg.Network, Nodes: plant.DefaultNodes, Dir: "any"}
-	if err := layout.Validate(); err != nil || cfg.Runs < 3 || cfg.Runs > 100 || cfg.RunSeconds < 1 || cfg.RunSeconds > 600 {
-		return exitcode.Misuse("--runs %d, --run-seconds %d, %v: use 3 to 100 runs of 1 to 600 seconds", cfg.Runs, cfg.RunSeconds, err)
+	if err := layout.Validate(); err != nil || cfg.Runs < 3 || cfg.Runs > 100 || cfg.RunSeconds < 1 || cfg.RunSeconds > 600 || cfg.Subscribers < 100 || cfg.Subscribers > 10_000_000 {
+		return exitcode.Misuse("--runs %d, --run-seconds %d, --subscribers %d, %v: use 3 to 100 runs of 1 to 600 seconds, and 100 to 10000000 subscribers",
+			cfg.Runs, cfg.RunSeconds, cfg.Subscribers, err)
 	}
-	if here {
-		results, err := inside(cfg)
-		return printAll(cfg, results, err)
+	results, err := measure(ctx, cfg)
+	var coded *exitcode.Error
+	if errors.As(err, &coded) {
+		return err
 	}
-	if layout.Dir, err = os.MkdirTemp("", "meridian-bench-"); err != nil {
-		return exitcode.Missing("%w", err)
-	}
-	p, err := plant.Open(ctx, plant.Config{Layout: layout, Logger: cfg.Logger})
-	if err != nil {
-		return exitcode.Missing("%w", err)
-	}
-	defer func() { err = errors.Join(err, p.Close(), p.Remove()) }()
-	if err := p.StartStore(ctx); err != nil {
-		return exitcode.Missing("%w", err)
-	}
-	if err := errors.Join(p.StartCentre(ctx), p.Found(ctx)); err != nil {
-		return exitcode.Missing("%w", err)
-	}
-	results, err := measure(ctx, p, cfg)
-	return printAll(cfg, results, err)
-}
-
-// printAll writes the figures, unless measuring failed.
-func printAll(cfg Config, results []Result, err error) error {
 	if err != nil {
 		return exitcode.Check("bench %s: %w", cfg.Name, err)
 	}
@@ -123,6 +106,28 @@ func printAll(cfg Config, results []Result, err error) error {
 		}
 	}
 	return nil
+}
+
+// inPlant measures with a centre and its store.
+func inPlant(measure func(context.Context, *plant.Plant, Config) ([]Result, error)) measurement {
+	return func(ctx context.Context, cfg Config) (_ []Result, err error) {
+		layout := plant.Layout{Network: cfg.Network, Nodes: plant.DefaultNodes}
+		if layout.Dir, err = os.MkdirTemp("", "meridian-bench-"); err != nil {
+			return nil, exitcode.Missing("%w", err)
+		}
+		p, err := plant.Open(ctx, plant.Config{Layout: layout, Logger: cfg.Logger})
+		if err != nil {
+			return nil, exitcode.Missing("%w", err)
+		}
+		defer func() { err = errors.Join(err, p.Close(), p.Remove()) }()
+		if err := p.StartStore(ctx); err != nil {
+			return nil, exitcode.Missing("%w", err)
+		}
+		if err := errors.Join(p.StartCentre(ctx), p.Found(ctx)); err != nil {
+			return nil, exitcode.Missing("%w", err)
+		}
+		return measure(ctx, p, cfg)
+	}
 }
 
 func (r *Result) print(cfg Config) error {

@@ -66,7 +66,7 @@ func Table() []Mutation {
 		},
 		{
 			Name: "cut-lost-at-failover", Breaks: "what is not cut is in the snapshot", Seed: 1, Caught: "V",
-			Edits: []Edit{{"edge/fsm/dump_sessions.go", "[]int64{sess.Seen, sess.Uncut, ", "[]int64{sess.Seen, 0, "}},
+			Edits: []Edit{{"edge/fsm/dump_sessions.go", "int64{sess.Seen, sess.Uncut, ", "int64{sess.Seen, 0, "}},
 		},
 		{
 			Name: "pending-lost-at-failover", Breaks: "what is charged and not cut is in the snapshot", Seed: 1, Caught: "V",
@@ -78,7 +78,7 @@ func Table() []Mutation {
 		},
 		{
 			Name: "period-lost-at-failover", Breaks: "a period is paid once", Seed: 1, Caught: "V6",
-			Edits: []Edit{{"edge/fsm/dump.go", "		w.Varint(sub.PaidUntil)\n", "		w.Varint(0)\n"}},
+			Edits: []Edit{{"edge/fsm/dump.go", "	w.Varint(sub.PaidUntil)\n", "	w.Varint(0)\n"}},
 		},
 		{
 			Name: "feed-number-skipped", Breaks: "the next number of the feed is applied and no other", Seed: 1, Caught: "auditor",

@@ -1,0 +1,245 @@
+package fsm
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"meridian/edge/balance"
+	"meridian/internal/canon"
+	"meridian/internal/invariant"
+	"meridian/internal/journal"
+)
+
+// Locker guards a State that others change meanwhile.
+type Locker interface {
+	Lock()
+	Unlock()
+}
+
+// Frozen is a State as it was when Freeze was called, while commands go on: what
+// is about to be changed for the first time since is encoded and kept. What it
+// keeps is bounded by what commands touch until it has been written. To be ended
+// by Thaw.
+type Frozen struct {
+	s       *State
+	step    step
+	head    []byte // what there is little of is encoded at once: all but the kinds below
+	catalog []byte
+
+	versions      cow[entityKey]
+	buckets       cow[string]
+	subscriptions cow[string]
+	sessions      cow[journal.SessionKey]
+	reservations  cow[string]
+	effects       cow[uint64]
+	waiting       cow[string]
+	answered      []string
+}
+
+// step is how many items are encoded, or keys collected, while the guard is held.
+type step struct{ items, keys int }
+
+// wholeStep takes about a millisecond.
+func wholeStep() step { return step{items: 1000, keys: 8000} }
+
+// cow is one kind of items. Each item of a dump is a record of its own.
+type cow[K comparable] struct {
+	kept    map[K][]byte // records of items that were changed since, nil for those that were made since
+	written bool         // nothing needs to be kept any more
+}
+
+func (c *cow[K]) keep(k K, record func() []byte) {
+	if c.written {
+		return
+	}
+	if _, known := c.kept[k]; known {
+		return
+	}
+	if c.kept == nil {
+		c.kept = map[K][]byte{}
+	}
+	c.kept[k] = record()
+}
+
+// Freeze notes the state as it is now. The guard of the State is held.
+func (s *State) Freeze() *Frozen {
+	f := s.freeze()
+	s.frozen = append(s.frozen, f)
+	return f
+}
+
+// freeze does not keep what is changed later.
+func (s *State) freeze() *Frozen {
+	invariant.Check(len(s.out) == 0, "dump with %d entries not taken", len(s.out))
+	f := &Frozen{s: s, step: wholeStep(), answered: s.answeredLog} // it is only appended to, and cut at its front
+	head, catalog := &canon.Writer{}, &canon.Writer{}
+	head.Byte(dumpFormat)
+	s.dumpHead(head)
+	s.dumpCatalog(catalog)
+	f.head, f.catalog = head.B, catalog.B
+	return f
+}
+
+// Thaw ends it; calling it again does nothing. The guard of the State is held.
+func (f *Frozen) Thaw() {
+	f.s.frozen = slices.DeleteFunc(f.s.frozen, func(o *Frozen) bool { return o == f })
+}
+
+// Dump gives out the canonical form of the state as it was, in pieces that are
+// valid during the call only. It is to be called once. The guard is taken for
+// about a millisecond at a time; it is not held while out runs, nor while keys are
+// sorted.
+func (f *Frozen) Dump(guard Locker, out func([]byte) error) error {
+	s := f.s
+	w := &itemWriter{guard: guard, step: f.step, out: out, w: canon.Writer{B: f.head}}
+	writeItems(w, &f.versions, s.versions, compareEntity, s.appendVersion)
+	w.w.B = append(w.w.B, f.catalog...)
+	writeItems(w, &f.buckets, s.buckets, strings.Compare, s.appendBucket)
+	writeItems(w, &f.subscriptions, s.subscriptions, strings.Compare, s.appendSubscription)
+	writeItems(w, &f.sessions, s.sessions, compareSession, s.appendSession)
+	writeItems(w, &f.reservations, s.reservations, strings.Compare, s.appendReservation)
+	writeItems(w, &f.effects, s.effects, cmp.Compare[uint64], s.appendEffect)
+	w.w.Uvarint(uint64(len(f.answered)))
+	for _, id := range f.answered {
+		w.w.String(id)
+	}
+	writeItems(w, &f.waiting, s.waiting, strings.Compare, s.appendOrder)
+	w.flush()
+	return w.err
+}
+
+// itemWriter is where a dump goes to, with its first error.
+type itemWriter struct {
+	guard Locker
+	step  step
+	out   func([]byte) error
+	w     canon.Writer
+	err   error
+}
+
+func (w *itemWriter) flush() {
+	if w.err == nil && len(w.w.B) > 0 {
+		w.err = w.out(w.w.B)
+	}
+	w.w.B = w.w.B[:0]
+}
+
+// writeItems writes how many items of a kind there were, and them, by their keys.
+func writeItems[K comparable, V any](w *itemWriter, c *cow[K], items map[K]V, compare func(a, b K) int, record func(*canon.Writer, K)) {
+	if w.err != nil {
+		return
+	}
+	keys := itemKeys(w, c, items)
+	slices.SortFunc(keys, compare)
+	keys = slices.Compact(keys)
+	w.w.Uvarint(uint64(len(keys)))
+	for len(keys) > 0 && w.err == nil {
+		n := min(len(keys), w.step.items)
+		w.guard.Lock()
+		for _, k := range keys[:n] {
+			if kept, changed := c.kept[k]; changed {
+				w.w.B = append(w.w.B, kept...)
+			} else {
+				record(&w.w, k)
+			}
+		}
+		w.guard.Unlock()
+		keys = keys[n:]
+		w.flush()
+	}
+	w.guard.Lock()
+	c.written, c.kept = true, nil
+	w.guard.Unlock()
+}
+
+// itemKeys are the keys of all items that there were, in no order and some of them
+// twice. Items come and go while the guard is given up: one that was neither
+// changed nor removed when its turn came is taken from the map, any other has a
+// record, which is empty if it was made since.
+func itemKeys[K comparable, V any](w *itemWriter, c *cow[K], items map[K]V) []K {
+	w.guard.Lock()
+	n := len(items)
+	w.guard.Unlock()
+	keys := make([]K, 0, n) // a hundred megabytes, perhaps: not while commands wait
+	w.guard.Lock()
+	defer w.guard.Unlock()
+	looked := 0
+	pause := func() {
+		if looked++; looked%w.step.keys == 0 {
+			w.guard.Unlock()
+			w.guard.Lock()
+		}
+	}
+	for k := range items {
+		if _, changed := c.kept[k]; !changed {
+			keys = append(keys, k)
+		}
+		pause()
+	}
+	for k, record := range c.kept {
+		if record != nil {
+			keys = append(keys, k)
+		}
+		pause()
+	}
+	return keys
+}
+
+// before keeps an item as it is, or that there is none, in every Frozen that has
+// not written its kind yet. It is called before each change.
+func before[K comparable, V any](s *State, kind func(*Frozen) *cow[K], k K, items map[K]V, record func(*canon.Writer, K)) {
+	for _, f := range s.frozen {
+		kind(f).keep(k, func() []byte {
+			if _, there := items[k]; !there {
+				return nil
+			}
+			var w canon.Writer
+			record(&w, k)
+			return w.B
+		})
+	}
+}
+
+func (s *State) beforeVersion(k entityKey) {
+	if len(s.frozen) > 0 {
+		before(s, func(f *Frozen) *cow[entityKey] { return &f.versions }, k, s.versions, s.appendVersion)
+	}
+}
+
+func (s *State) beforeBucket(b *balance.Bucket) {
+	if len(s.frozen) > 0 {
+		before(s, func(f *Frozen) *cow[string] { return &f.buckets }, b.ID, s.buckets, s.appendBucket)
+	}
+}
+
+// beforeSubscription may be called with nil.
+func (s *State) beforeSubscription(sub *Subscription) {
+	if len(s.frozen) > 0 && sub != nil {
+		before(s, func(f *Frozen) *cow[string] { return &f.subscriptions }, sub.ID, s.subscriptions, s.appendSubscription)
+	}
+}
+
+func (s *State) beforeSession(sess *Session) {
+	if len(s.frozen) > 0 {
+		before(s, func(f *Frozen) *cow[journal.SessionKey] { return &f.sessions }, sess.Key, s.sessions, s.appendSession)
+	}
+}
+
+func (s *State) beforeReservation(r *Reservation) {
+	if len(s.frozen) > 0 {
+		before(s, func(f *Frozen) *cow[string] { return &f.reservations }, r.Key, s.reservations, s.appendReservation)
+	}
+}
+
+func (s *State) beforeEffect(id uint64) {
+	if len(s.frozen) > 0 {
+		before(s, func(f *Frozen) *cow[uint64] { return &f.effects }, id, s.effects, s.appendEffect)
+	}
+}
+
+func (s *State) beforeOrder(id string) {
+	if len(s.frozen) > 0 {
+		before(s, func(f *Frozen) *cow[string] { return &f.waiting }, id, s.waiting, s.appendOrder)
+	}
+}
