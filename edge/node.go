@@ -57,8 +57,7 @@ type Node struct {
 	once   sync.Once
 	err    error
 
-	tickBase  time.Time // when this node's first tick was, and the clocks' median then
-	tickClock int64
+	clock fsm.TimeGuard
 
 	mu       sync.Mutex
 	linkLost time.Time     // when the link went away, zero while it is up

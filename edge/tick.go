@@ -2,7 +2,6 @@ package edge
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -35,33 +34,16 @@ func (n *Node) tick(ctx context.Context) {
 	}
 }
 
-// mostAhead is how far region time may run ahead of the time that passed since this
-// node began to lead.
-const mostAhead = 5 * time.Minute
-
-// plausible tells whether the clocks may move region time: those of a majority,
-// and not further ahead than time has passed here. One wrong clock must not make
-// sessions stale, tombstones forgotten or periods due, for region time never
-// goes back.
+// plausible tells whether the clocks may move region time, and keeps how far they
+// are beyond it.
 func (n *Node) plausible(clocks []int64) bool {
-	if 2*len(clocks) <= len(n.cfg.Peers) {
-		return false
-	}
-	median := slices.Sorted(slices.Values(clocks))[(len(clocks)-1)/2]
-	if n.tickBase.IsZero() {
-		n.tickBase, n.tickClock = time.Now(), median
-		return true
-	}
-	passed := time.Since(n.tickBase) // by the monotonic clock
-	ahead := time.Duration(median-n.tickClock)*time.Microsecond - passed
-	jumped := ahead > mostAhead
+	var now int64
+	n.store.View(func(s *fsm.State) { now = s.Now })
+	ahead, ok := n.clock.Plausible(clocks, len(n.cfg.Peers), now, time.Since(n.started).Microseconds())
 	n.mu.Lock()
-	n.jumped = 0
-	if jumped {
-		n.jumped = ahead
-	}
+	n.jumped = time.Duration(ahead) * time.Microsecond
 	n.mu.Unlock()
-	return !jumped
+	return ok
 }
 
 // clocks asks the members for their clocks; those that do not answer are left

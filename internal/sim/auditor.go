@@ -31,6 +31,7 @@ type auditor struct {
 	failures []string
 	packets  int
 	acks     int
+	late     int                      // reports that came again after days
 	since    map[string]time.Duration // what should not last, and since when it does
 }
 
@@ -114,12 +115,12 @@ func (r *region) describe() (left []string) {
 	if r.leader < 0 {
 		return []string{r.name + ": no leader"}
 	}
-	s := r.nodes[r.leader].state
+	s := r.lead().state
 	c := s.Count()
 	add(s.Backlog() > 0, "%d entries not acknowledged", s.Backlog())
 	add(c.Open+c.Reservations+c.Effects > 0, "%+v", c)
 	for _, n := range r.nodes {
-		add(!n.up || n.applied != len(r.log), "node %s applied %d of %d", n.id, n.applied, len(r.log))
+		add(!n.up || n.applied != r.lead().commit, "node %s applied %d of %d", n.id, n.applied, r.lead().commit)
 	}
 	rows, err := r.w.office.sink.Feed(context.Background(), r.name, s.FeedVersion, 1)
 	add(err != nil || len(rows) > 0, "feed after %d: %d rows, %v", s.FeedVersion, len(rows), err)
@@ -129,9 +130,13 @@ func (r *region) describe() (left []string) {
 // check runs V1–V9 on what is left, and the auditor's own arithmetic.
 func (a *auditor) check() (Summary, error) {
 	w := a.w
-	sum := Summary{Sessions: len(a.lives), Packets: a.packets, Acked: a.acks, Cuts: w.office.cuts}
+	sum := Summary{Sessions: len(a.lives), Packets: a.packets, Acked: a.acks, Late: a.late, Cuts: w.office.cuts}
 	for _, r := range w.regions {
 		sum.Crashes += r.crashes
+		sum.Partitions += r.partitions
+		sum.Jumps += r.jumps
+		sum.Installs += r.installs
+		sum.StaleLogins += r.stale
 	}
 	broken := a.failures
 	reports, err := a.reports()
@@ -158,7 +163,7 @@ func (a *auditor) check() (Summary, error) {
 	if err != nil {
 		return sum, fmt.Errorf("auditor: %w", err)
 	}
-	sum.Entries, sum.Charged, sum.Overrun = books.entries, books.charged, books.overrun
+	sum.Entries, sum.Charged, sum.Overrun, sum.Quarantine = books.entries, books.charged, books.overrun, books.quarantine
 	a.atRest(books)
 	if len(a.failures) > 0 {
 		return sum, fmt.Errorf("%s", strings.Join(a.failures, "\n"))
@@ -173,8 +178,8 @@ func (a *auditor) reports() ([]verify.EdgeReport, error) {
 		if _, err := r.do(&command.Audit{}); err != nil {
 			return nil, err
 		}
+		r.level()
 		for _, n := range r.nodes {
-			n.catchUp(r.log)
 			rep := n.state.Report()
 			rep.Node, rep.Index, rep.Entries = n.id, uint64(n.applied), n.entries
 			if a.w.cfg.Faults != (Faults{}) {

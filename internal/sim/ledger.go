@@ -17,6 +17,7 @@ import (
 type books struct {
 	entries          uint64
 	charged, overrun int64
+	quarantine       int
 	used             map[priced]int64 // octets
 	taken            map[priced]int64 // charges and overrun
 	version          map[journal.SessionKey]uint32
@@ -87,11 +88,16 @@ func (a *auditor) take(b *books, e *journal.Entry) error {
 	case journal.KindOrder:
 		b.answer[e.Ref] = e.Detail
 		if o := a.w.office.orders[e.Ref]; e.Detail == "executed" {
+			if at := e.At / 1_000_000; at < o.NotBefore || o.Expires != 0 && at >= o.Expires {
+				return fmt.Errorf("order %s was carried out at %d: not before %d, it expires at %d", e.Ref, at, o.NotBefore, o.Expires)
+			}
 			switch o.Action {
 			case feed.ActionBar, feed.ActionUnbar:
 				b.barred[o.Subscription] = o.Action == feed.ActionBar
 			}
 		}
+	case journal.KindQuarantine:
+		b.quarantine++
 	case journal.KindRecurring:
 		return a.period(b, e)
 	}

@@ -18,10 +18,6 @@ import (
 	"meridian/replication/seal"
 )
 
-func isCrash(err error) bool {
-	return errors.Is(err, errNoLeader) || errors.Is(err, errCrashed)
-}
-
 // office is the centre and the people who work there.
 type office struct {
 	w        *World
@@ -126,11 +122,11 @@ func (w *World) open() error {
 	}
 	for _, r := range w.regions {
 		r.elect()
-		w.every(time.Second, r.second)
-		w.every(250*time.Millisecond, r.step)
+		w.every(time.Second, 10*time.Minute, r.second)
+		w.every(250*time.Millisecond, 5*time.Minute, r.step)
 	}
-	w.every(500*time.Millisecond, o.sequence)
-	w.every(7*time.Second, o.business)
+	w.every(500*time.Millisecond, 5*time.Minute, o.sequence)
+	w.every(7*time.Second, time.Hour, o.business)
 	for _, p := range w.people {
 		w.after(time.Second+w.upTo(20*time.Second), p.act)
 	}
@@ -175,8 +171,11 @@ func (o *office) business() {
 		if o.w.rng.IntN(3) == 0 {
 			order = feed.Order{Subscription: p.id, Action: []feed.Action{feed.ActionBar, feed.ActionUnbar}[o.w.rng.IntN(2)]}
 		}
-		if o.w.rng.IntN(3) == 0 {
+		switch o.w.rng.IntN(6) {
+		case 0, 1:
 			order.NotBefore = o.w.unix() + int64(o.w.rng.IntN(60))
+		case 2:
+			order.Expires = o.w.unix() + int64(o.w.rng.IntN(60))
 		}
 		placed, err := o.services.Orders.Place(context.Background(), order)
 		if err != nil {

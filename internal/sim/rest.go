@@ -15,15 +15,16 @@ const patience = 100 * time.Second
 
 // standing looks at who is online while the world is calm: nobody who is barred,
 // and nobody who has nothing left to pay with, for longer than it takes to
-// disconnect.
+// disconnect. Nothing is said of a session that has not reported in that time: the
+// region may have closed it, and nobody can disconnect what does not speak.
 func (a *auditor) standing() {
 	lasting := map[string]time.Duration{}
 	for _, p := range a.w.people {
 		r := p.region
-		if !p.online || r.leader < 0 {
+		if !p.online || r.leader < 0 || p.spoke < a.w.calmFrom {
 			continue
 		}
-		s := r.nodes[r.leader].state
+		s := r.lead().state
 		why := ""
 		if v, ok := s.Subscription(p.id); ok && v.Barred {
 			why = "is barred"
@@ -59,9 +60,9 @@ func (a *auditor) atRest(b *books) {
 
 func (a *auditor) balances(b *books, when string) {
 	for _, r := range a.w.regions {
+		r.level()
 		now := a.w.clock().UnixMicro()
 		for _, n := range r.nodes {
-			n.catchUp(r.log)
 			if off := n.state.Now - now; off > 1_000_000 || off < -3_000_000 {
 				a.fail("%s: node %s has region time %d, true time is %d", when, n.id, n.state.Now, now)
 			}

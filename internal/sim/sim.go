@@ -28,6 +28,10 @@ type Faults struct {
 	Snapshot        int           // per second: a node takes a snapshot
 	FeedGap         int           // of a batch of feed rows: it goes missing on a living stream
 	Overlap         int           // of a batch of entries: it begins below what was sent before
+	Partition       int           // per second: nodes lose sight of each other, perhaps in one direction only
+	DiskError       int           // of a write to a follower's log: the node dies and the write is gone
+	ClockJump       int           // per second: one node's clock is wrong for a while
+	LateCopy        int           // of a report: it arrives once more within ten days
 }
 
 // Config is one run.
@@ -38,6 +42,7 @@ type Config struct {
 	Subscribers int           // of all regions together
 	Duration    time.Duration // virtual time with faults; then everything heals
 	FailCommits bool          // every transaction of the centre meets a serialization failure first
+	Days        int           // of slow time with faults after it, the link away for some of them
 	Faults      Faults
 }
 
@@ -46,13 +51,18 @@ type Config struct {
 func Default(seed uint64) Config {
 	r := rand.New(rand.NewPCG(seed, 1))
 	shape := [...]struct{ regions, nodes int }{{1, 1}, {1, 3}, {1, 5}, {2, 3}, {2, 3}}[r.IntN(5)]
+	days := 0
+	if r.IntN(8) == 0 {
+		days = 1 + r.IntN(9)
+	}
 	return Config{
-		Seed: seed, Regions: shape.regions, Nodes: shape.nodes, Subscribers: 4 + r.IntN(8), Duration: time.Duration(5+r.IntN(10)) * time.Minute,
+		Seed: seed, Days: days, Regions: shape.regions, Nodes: shape.nodes, Subscribers: 4 + r.IntN(8), Duration: time.Duration(5+r.IntN(10)) * time.Minute,
 		FailCommits: seed%2 == 0,
 		Faults: Faults{
 			Drop: r.IntN(150), Duplicate: r.IntN(150), Delay: time.Duration(r.IntN(8000)) * time.Millisecond,
 			NodeCrash: r.IntN(15), LeaderCrash: r.IntN(15), LinkCut: r.IntN(40), LinkAway: time.Duration(1+r.IntN(180)) * time.Second,
 			CentreCrash: r.IntN(15), Snapshot: r.IntN(60), FeedGap: r.IntN(30), Overlap: r.IntN(200),
+			Partition: r.IntN(30), DiskError: r.IntN(4), ClockJump: r.IntN(20), LateCopy: r.IntN(100),
 		},
 	}
 }
@@ -62,12 +72,14 @@ var epochStart = time.Date(2027, 1, 15, 8, 0, 0, 0, time.UTC)
 
 // World is one run's state.
 type World struct {
-	cfg    Config
-	rng    *rand.Rand
-	now    time.Duration
-	queue  events
-	serial uint64
-	calm   bool // faults are over
+	cfg      Config
+	rng      *rand.Rand
+	now      time.Duration
+	queue    events
+	serial   uint64
+	calm     bool // faults are over, and since when
+	calmFrom time.Duration
+	slow     bool // days pass
 
 	office  *office
 	regions []*region
@@ -102,11 +114,15 @@ func (w *World) after(d time.Duration, fn func()) {
 	heap.Push(&w.queue, event{at: w.now + d, serial: w.serial, run: fn})
 }
 
-// every runs fn each d until the end.
-func (w *World) every(d time.Duration, fn func()) {
-	w.after(d, func() {
+// every runs fn each d until the end, and while days pass each slow.
+func (w *World) every(d, slow time.Duration, fn func()) {
+	next := d
+	if w.slow {
+		next = slow
+	}
+	w.after(next, func() {
 		fn()
-		w.every(d, fn)
+		w.every(d, slow, fn)
 	})
 }
 
@@ -177,6 +193,7 @@ func Run(cfg Config) (s Summary, err error) {
 		return Summary{}, fmt.Errorf("seed %d: open: %w", cfg.Seed, err)
 	}
 	w.runUntil(cfg.Duration)
+	w.days()
 	w.settle()
 	if s, err = w.audit.check(); err != nil {
 		return s, fmt.Errorf("seed %d: %w", cfg.Seed, err)
@@ -184,10 +201,36 @@ func Run(cfg Config) (s Summary, err error) {
 	return s, nil
 }
 
+// paced is d, or a little more than the pause between two heartbeats while days
+// pass.
+func (w *World) paced(d time.Duration) time.Duration {
+	if w.slow {
+		return d + 12*time.Minute
+	}
+	return d
+}
+
+// days lets days pass, with fewer events in each: people report rarely, packets
+// come again that everybody had forgotten, and the link stays away for long.
+func (w *World) days() {
+	if w.cfg.Days == 0 {
+		return
+	}
+	w.slow = true
+	for _, r := range w.regions {
+		if w.rng.IntN(2) == 0 {
+			r.cut(w.upTo(time.Duration(w.cfg.Days) * 24 * time.Hour))
+		}
+	}
+	w.runUntil(w.now + time.Duration(w.cfg.Days)*24*time.Hour)
+	w.slow = false
+	w.runUntil(w.now + 10*time.Minute) // what was slow is fast again
+}
+
 // settle heals everything, lets people go on for a while, sends them home, and
 // waits until nothing is left to do.
 func (w *World) settle() {
-	w.calm = true
+	w.calm, w.calmFrom = true, w.now
 	for _, r := range w.regions {
 		r.heal()
 	}
@@ -210,10 +253,12 @@ func (w *World) settle() {
 
 // Summary counts what a run did.
 type Summary struct {
-	Sessions, Packets, Acked int
-	Crashes, Cuts            int
-	Entries                  uint64
-	Charged, Overrun         int64
+	Sessions, Packets, Acked      int
+	Crashes, Cuts                 int
+	Partitions, Jumps, Installs   int
+	StaleLogins, Late, Quarantine int
+	Entries                       uint64
+	Charged, Overrun              int64
 }
 
 func (s *Summary) add(o Summary) {
@@ -222,6 +267,12 @@ func (s *Summary) add(o Summary) {
 	s.Acked += o.Acked
 	s.Crashes += o.Crashes
 	s.Cuts += o.Cuts
+	s.Partitions += o.Partitions
+	s.Jumps += o.Jumps
+	s.Installs += o.Installs
+	s.StaleLogins += o.StaleLogins
+	s.Late += o.Late
+	s.Quarantine += o.Quarantine
 	s.Entries += o.Entries
 	s.Charged += o.Charged
 	s.Overrun += o.Overrun

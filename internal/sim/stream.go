@@ -16,6 +16,7 @@ import (
 type stream struct {
 	w        *World
 	region   *region
+	node     *replica
 	up       *uplink.Uplink
 	hello    link.Hello
 	calling  bool // a Hello is on its way
@@ -29,12 +30,12 @@ type stream struct {
 	lostAt   time.Duration
 }
 
-func newStream(r *region) *stream {
-	w, term := r.w, r.term
+func newStream(r *region, i int) *stream {
+	w, n := r.w, r.nodes[i]
+	term := n.term
 	return &stream{
-		w: w, region: r, lostAt: w.now,
-		up: uplink.New(r.name, r.nodes[r.leader].id, "sim", leaderLog{r},
-			func() uint64 { return term }, w.clock, slog.New(slog.DiscardHandler)),
+		w: w, region: r, node: n, lostAt: w.now,
+		up: uplink.New(r.name, n.id, "sim", nodeLog{r, i}, func() uint64 { return term }, w.clock, slog.New(slog.DiscardHandler)),
 	}
 }
 
@@ -74,16 +75,22 @@ func (r *region) cut(d time.Duration) {
 	r.cutTill = r.w.now + d
 }
 
-// step is the link's work, some times a second.
+// step is the link's work, some times a second, at every node that takes itself
+// for the leader.
 func (r *region) step() {
-	w := r.w
-	if r.leader < 0 || !r.nodes[r.leader].state.Configured {
-		return
+	for i, n := range r.nodes {
+		if n.up && n.leads && n.ready && n.state.Configured {
+			r.serve(i)
+		}
 	}
-	if r.link.dead {
-		r.link = newStream(r)
+}
+
+func (r *region) serve(i int) {
+	w, n := r.w, r.nodes[i]
+	if n.link.dead {
+		n.link = newStream(r, i)
 	}
-	s := r.link
+	s := n.link
 	if w.chance(w.cfg.Faults.LinkCut / 4) {
 		s.break_()
 		r.cut(w.upTo(w.cfg.Faults.LinkAway))
@@ -118,7 +125,7 @@ func (s *stream) connect() {
 		welcome, refused, err := w.office.sink.Hello(context.Background(), s.region.name, h)
 		if err != nil || refused != nil || !w.office.survives() {
 			s.break_()
-			if refused != nil {
+			if refused != nil && !s.deposed(refused) {
 				w.audit.fail("the centre refused a hello: %v", refused)
 			}
 			return
@@ -133,6 +140,20 @@ func (s *stream) connect() {
 	})
 }
 
+// deposed tells whether the centre refused a leader because a later one has been
+// there, and that is so.
+func (s *stream) deposed(refused *link.Refused) bool {
+	if refused == nil || refused.Code != link.CodeStaleTerm {
+		return false
+	}
+	for _, n := range s.region.nodes {
+		if n.term > s.hello.Term {
+			return true
+		}
+	}
+	return false
+}
+
 // fault breaks the stream; an error that no crash explains is a finding.
 func (s *stream) fault(what string, err error) {
 	s.break_()
@@ -143,16 +164,13 @@ func (s *stream) fault(what string, err error) {
 
 func (s *stream) pump() {
 	w := s.w
-	if s.region.leader < 0 {
-		return
-	}
 	if w.calm && s.gapped {
 		s.break_()
 		return
 	}
 	from := s.sent
 	if w.chance(w.cfg.Faults.Overlap) {
-		acked := s.region.nodes[s.region.leader].state.Acked
+		acked := s.node.state.Acked
 		from -= min(uint64(w.rng.IntN(5)), from-min(acked, from))
 	}
 	if b, err := s.up.Entries(done(), from, 1+w.rng.IntN(60), 1<<20); err == nil {
@@ -192,6 +210,8 @@ func (s *stream) ingest(b link.Batch) {
 	switch {
 	case err != nil:
 		s.fault("ingest", err)
+	case s.deposed(refused):
+		s.break_()
 	case refused != nil:
 		s.fault("ingest", refused)
 	case !w.office.survives(): // committed, but nobody hears of it

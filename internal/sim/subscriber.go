@@ -27,6 +27,7 @@ type subscriber struct {
 	limit   int64
 	until   time.Duration
 	unacked int
+	spoke   time.Duration // when it last reported
 }
 
 func newSubscriber(w *World, i int) *subscriber {
@@ -36,6 +37,10 @@ func newSubscriber(w *World, i int) *subscriber {
 	}
 	return p
 }
+
+// staleAfter is how long a node that hears no leader answers as if it did: the
+// default of edge/aaa.
+const staleAfter = 10 * time.Second
 
 // act is called whenever the subscriber has something to do next.
 func (p *subscriber) act() {
@@ -49,7 +54,13 @@ func (p *subscriber) act() {
 	p.use()
 }
 
-func (p *subscriber) later(least, spread time.Duration) { p.w.after(least+p.w.upTo(spread), p.act) }
+func (p *subscriber) later(least, spread time.Duration) {
+	wait := least + p.w.upTo(spread)
+	if p.w.slow {
+		wait *= 200
+	}
+	p.w.after(wait, p.act)
+}
 
 // dial asks to go online: by the replica of some node, or by the log.
 func (p *subscriber) dial() {
@@ -65,6 +76,14 @@ func (p *subscriber) dial() {
 		return
 	}
 	found := node.state.FindLogin(p.login)
+	if stale := !node.leads && w.now-node.heard > w.paced(staleAfter); stale {
+		// No answer but to who may go online without exactness.
+		if found.Reason != command.ReasonNone || found.MustReserve {
+			p.later(3*time.Second, 5*time.Second)
+			return
+		}
+		r.stale++
+	}
 	if found.Reason != command.ReasonNone {
 		p.later(10*time.Second, 30*time.Second)
 		return
@@ -75,7 +94,7 @@ func (p *subscriber) dial() {
 	}
 	answered := false
 	w.send(func() {
-		res, err := r.do(&command.Reserve{NAS: p.region.nas, Key: fsm.ReserveKey(p.region.nas, id, "", "", p.login), SessionID: id, Login: p.login})
+		res, err := r.ask(&command.Reserve{NAS: p.region.nas, Key: fsm.ReserveKey(p.region.nas, id, "", "", p.login), SessionID: id, Login: p.login})
 		if err != nil {
 			return
 		}
@@ -153,13 +172,18 @@ func (p *subscriber) hangUp() {
 	p.later(5*time.Second, 60*time.Second)
 }
 
-// finish ends the subscriber's part in the run.
-func (p *subscriber) finish() { p.ended = true }
+// finish ends the subscriber's part in the run, soon also if the next report was to
+// come hours later.
+func (p *subscriber) finish() {
+	p.ended = true
+	p.w.after(time.Second+p.w.upTo(time.Minute), p.act)
+}
 
 // report sends the counters as they are now, until a node acknowledges them; an
 // interim is given up after a while, as NAS do.
 func (p *subscriber) report(status command.Status) {
 	w := p.w
+	p.spoke = w.now
 	c := &command.Accounting{
 		NAS: p.region.nas, SessionID: p.session.ID, Login: p.login, Status: status, Event: w.unix(),
 		Seconds: w.unix() - p.session.Start, In: p.in, Out: p.out, Giga: true,
@@ -177,6 +201,12 @@ func (p *subscriber) persist(c *command.Accounting, truth *life) {
 	}
 	acked := false
 	p.unacked++
+	if w.chance(w.cfg.Faults.LateCopy) {
+		w.after(w.upTo(10*24*time.Hour), func() {
+			w.audit.late++
+			_, _ = p.region.ask(c)
+		})
+	}
 	var try func()
 	try = func() {
 		if acked || (truth != nil && truth.abandoned) || tries == 0 {
@@ -185,7 +215,7 @@ func (p *subscriber) persist(c *command.Accounting, truth *life) {
 		}
 		tries--
 		w.send(func() {
-			res, err := p.region.do(c)
+			res, err := p.region.ask(c)
 			if err != nil || (res.Code != command.OK && res.Code != command.Repeated && res.Code != command.Quarantined) {
 				return
 			}

@@ -63,7 +63,7 @@ func TestX1CutOffAndBackEveryViewSays44(t *testing.T) {
 	w.runUntil(w.now + 10*time.Second)
 
 	for _, n := range w.regions[0].nodes {
-		n.catchUp(w.regions[0].log)
+		n.catchUp()
 		v := n.state.Account("x1")[0]
 		if left := money.Amount(v.Available + v.Held); left != 44*money.Micro {
 			t.Errorf("node %s: %s minutes are left, want 44", n.id, left)

@@ -2,7 +2,7 @@
 // Meridian's own rules, each with the seed whose run finds it.
 //
 // It owns the table and the patching. A mutation is text put in the place of
-// other text, compiled into the simulator's test binary by go build's -overlay:
+// other text, compiled into the simulator by go build's -overlay:
 // product code knows nothing of it. A mutation that no seed finds means that the
 // simulator is too weak there; then the auditor or the faults get stronger, never
 // the mutation weaker.
