@@ -59,6 +59,9 @@ type billingCase struct {
 		Grants        []grantText `yaml:"grants"`
 		Resets        []string    `yaml:"resets"`
 		Preserve      bool        `yaml:"preserve_overage"`
+		Period        string      `yaml:"period"`
+		Mode          string      `yaml:"mode"`
+		BillCycleDay  int64       `yaml:"bill_cycle_day"`
 	} `yaml:"plan"`
 	Event struct {
 		Quantity      string            `yaml:"quantity"`
@@ -76,7 +79,10 @@ type billingCase struct {
 			At    string `yaml:"at"`
 			Units string `yaml:"units"`
 		} `yaml:"usage"`
-		Until string `yaml:"until"`
+		Until  string `yaml:"until"`
+		Start  string `yaml:"start"`
+		Target string `yaml:"target"`
+		End    string `yaml:"end"`
 	} `yaml:"event"`
 	Expected map[string]any `yaml:"expected"`
 }
@@ -102,7 +108,7 @@ func TestBillingCases(t *testing.T) {
 			expect(t, c.ID, want, c.run(t), map[string]bool{})
 		})
 	}
-	if len(f.Cases) < 40 {
+	if len(f.Cases) < 55 {
 		t.Errorf("only %d cases were found", len(f.Cases))
 	}
 }
@@ -111,6 +117,8 @@ func (c *billingCase) run(t *testing.T) map[string]string {
 	switch c.Kind {
 	case "tiered_usage", "usage_rebill":
 		return c.blocks(t)
+	case "proration":
+		return c.cycles(t)
 	case "credit_grants":
 		return c.grants(t)
 	case "charge_model":
@@ -124,6 +132,42 @@ func (c *billingCase) run(t *testing.T) map[string]string {
 	}
 	t.Fatalf("kind %q is not known", c.Kind)
 	return nil
+}
+
+// cycles are the periods charged by a day, as multiples and fractions.
+func (c *billingCase) cycles(t *testing.T) map[string]string {
+	r := tariff.Recurring{Every: tariff.Period{Unit: tariff.PeriodUnit(c.Plan.Period), Count: 1}, Anchor: tariff.Calendar, Proration: tariff.ActualDays}
+	if c.Plan.Mode == "in_arrears" || c.Plan.Mode == "in_arrear" {
+		r.Due = tariff.Arrears
+	}
+	day := func(text string) int64 {
+		if text == "" {
+			return 0
+		}
+		n, ok := tariff.Date(text).Days()
+		if !ok {
+			t.Fatalf("no date: %q", text)
+		}
+		return n
+	}
+	var parts []string
+	whole := 0
+	flush := func() {
+		if whole > 0 {
+			parts = append(parts, fmt.Sprint(whole))
+		}
+		whole = 0
+	}
+	for _, x := range rating.Cycles(&r, c.Plan.BillCycleDay, day(c.Event.Start), day(c.Event.End), day(c.Event.Target)) {
+		if x.Whole() {
+			whole++
+			continue
+		}
+		flush()
+		parts = append(parts, fmt.Sprintf("%d/%d", x.Days, x.Of))
+	}
+	flush()
+	return map[string]string{"cycles": strings.Join(parts, " + ")}
 }
 
 // rated runs uses through one usage component that is counted by period.

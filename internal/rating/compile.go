@@ -39,6 +39,7 @@ type rule struct {
 	name  string
 	price tariff.Price
 	step  int64
+	unit  tariff.Unit
 	// carries: the step is a package, which goes on over the events of a period.
 	carries bool
 }
@@ -324,7 +325,7 @@ func (p *Plan) compileRate(c *component, o *tariff.Offering, u *tariff.Usage, r 
 	out := &rate{window: slices.Index(p.windowNames, r.Window), fee: r.Fee, maxCost: orNone(r.MaxCost), disconnect: r.AfterMax == tariff.Disconnect}
 	name := ruleName(o, u, r)
 	if r.Fee > 0 {
-		out.feeRule = p.rule(name+"/fee", tariff.Price{Amount: r.Fee, Per: 1}, 1)
+		out.feeRule = p.rule(tariff.Events, name+"/fee", tariff.Price{Amount: r.Fee, Per: 1}, 1)
 	}
 	list := stretches(r)
 	for i, s := range list {
@@ -337,10 +338,10 @@ func (p *Plan) compileRate(c *component, o *tariff.Offering, u *tariff.Usage, r 
 		if len(list) > 1 {
 			rule = fmt.Sprintf("%s/%d", name, i+1)
 		}
-		seg := segment{from: s.from, to: s.to, step: s.Step, num: lo, flat: s.Flat, rule: p.rule(rule, s.Price, s.Step)}
+		seg := segment{from: s.from, to: s.to, step: s.Step, num: lo, flat: s.Flat, rule: p.rule(c.unit, rule, s.Price, s.Step)}
 		p.rules[seg.rule].carries = s.carries
 		if s.Flat > 0 {
-			seg.flatRule = p.rule(rule+"/flat", tariff.Price{Amount: s.Flat, Per: 1}, 1)
+			seg.flatRule = p.rule(tariff.Events, rule+"/flat", tariff.Price{Amount: s.Flat, Per: 1}, 1)
 		}
 		out.segments = append(out.segments, seg)
 	}
@@ -360,8 +361,8 @@ func ruleName(o *tariff.Offering, u *tariff.Usage, r *tariff.Rate) string {
 	return name
 }
 
-func (p *Plan) rule(name string, price tariff.Price, step int64) int32 {
-	p.rules = append(p.rules, rule{name: name, price: price, step: step})
+func (p *Plan) rule(unit tariff.Unit, name string, price tariff.Price, step int64) int32 {
+	p.rules = append(p.rules, rule{name: name, unit: unit, price: price, step: step})
 	return int32(len(p.rules) - 1)
 }
 

@@ -288,3 +288,23 @@ func (p *Plan) Resume(c Context, s State) (Tally, error) {
 	}
 	return w.s, nil
 }
+
+// Why is what a rule says: the unit price and the step behind a slice that names
+// it.
+type Why struct {
+	Rule  string
+	Unit  tariff.Unit
+	Price tariff.Price
+	Step  int64
+}
+
+// Explain finds the rule of a slice that was kept; false when the plan has none of
+// that name.
+func (p *Plan) Explain(rule string) (Why, bool) {
+	for i := range p.rules {
+		if r := &p.rules[i]; r.name == rule {
+			return Why{r.name, r.unit, r.price, r.step}, true
+		}
+	}
+	return Why{}, false
+}
