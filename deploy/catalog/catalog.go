@@ -8,3 +8,9 @@ import "embed"
 //
 //go:embed demo/*.yaml
 var Demo embed.FS
+
+// Library is offerings of real life, each NAME.yaml with usage to try it on,
+// NAME.usage.csv, and for some starting balances, NAME.balances.csv.
+//
+//go:embed library/*
+var Library embed.FS

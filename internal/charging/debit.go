@@ -125,10 +125,15 @@ type debit struct {
 
 func (d *debit) run() error {
 	d.left = d.use.Quantity
+	start := d.s.State
+	if d.use.New { // before anything is used of the step that the last event began
+		d.s.State = d.plan.Begin(d.s.Context, d.s.State)
+		d.use.New = false
+	}
 	if err := d.ahead(); err != nil {
+		d.s.State = start
 		return err
 	}
-	before := d.s.State
 	for d.left > 0 {
 		progress, blocked, err := d.round()
 		if err != nil {
@@ -144,7 +149,9 @@ func (d *debit) run() error {
 		}
 	}
 	if d.left == d.use.Quantity && d.left > 0 && d.mode != Owe && d.r.Cost > 0 {
-		d.undoFee(before)
+		d.undoFee(start)
+	} else if d.left == d.use.Quantity && d.left > 0 && d.mode != Owe {
+		d.s.State = start // the event did not take place
 	}
 	d.r.Paid = d.use.Quantity - d.left
 	d.r.Unpaid = d.left
@@ -180,7 +187,6 @@ func (d *debit) price(n int64) error {
 // its time.
 func (d *debit) part(n int64) rating.Use {
 	u := d.use
-	u.New = u.New && d.left == d.use.Quantity
 	if u.To > u.From && u.Quantity > 0 && d.left < u.Quantity {
 		done, err := money.MulDiv(u.Quantity-d.left, u.To-u.From, u.Quantity, money.Floor)
 		if err == nil {

@@ -200,6 +200,14 @@ func (c *component) fault(s *Tally, what error, format string, args ...any) erro
 	return fmt.Errorf("%s after %d: %w: %s", c.name, s.Quantity, what, fmt.Sprintf(format, args...))
 }
 
+// Begin is the tally at the beginning of another event or session of a period: the
+// last one's price is settled, and what it left of a step that does not go on is
+// used up. Rate does it for a use that is New.
+func (p *Plan) Begin(c Context, s Tally) Tally {
+	s.begin(p, &p.components[c.Component])
+	return s
+}
+
 // Fee settles the fee of the event that begins with u, before its usage is priced
 // by something else.
 func (p *Plan) Fee(dst []Priced, c Context, s Tally, u Use) ([]Priced, Tally) {

@@ -17,30 +17,33 @@ const maxTable = 4 << 20
 // prefixes adds the rows of a CSV file beside the sheet to a component's
 // destinations, zones in the order of their first row.
 func (r *reader) prefixes(n *node, path string, u *tariff.Usage) {
-	if n == nil {
-		return
+	if n != nil && !r.destinations(n, path, u) {
+		u.Table = n.text // its zones are not known: what refers to them is not at fault
 	}
+}
+
+func (r *reader) destinations(n *node, path string, u *tariff.Usage) bool {
 	const remedy = "name a CSV file that lies beside the sheet, e.g. zones.csv"
 	if n.kind != text || strings.ContainsAny(n.text, `/\`) || !fs.ValidPath(n.text) || n.text == "." {
 		r.fault(n, path, "is not the name of a file beside the sheet", remedy)
-		return
+		return false
 	}
 	if r.beside == nil {
 		r.fault(n, path, "no file can be read here", "write the destinations into the sheet")
-		return
+		return false
 	}
 	rows, seen := r.csv[n.text]
 	if !seen {
 		data, err := readTable(r.beside, n.text)
 		if err != nil {
 			r.fault(n, path, "cannot be read: "+err.Error(), remedy)
-			return
+			return false
 		}
 		var faults Faults
 		if rows, faults = ReadPrefixes(n.text, data); len(faults) > 0 {
 			r.wrong = append(r.wrong, path)
 			r.faults.list = append(r.faults.list, faults[:min(len(faults), maxFaults-min(len(r.faults.list), maxFaults))]...)
-			return
+			return false
 		}
 		if r.csv == nil {
 			r.csv = map[string][]tariff.Destination{}
@@ -59,6 +62,7 @@ func (r *reader) prefixes(n *node, path string, u *tariff.Usage) {
 		at[d.Zone] = len(u.Destinations)
 		u.Destinations = append(u.Destinations, tariff.Destination{Zone: d.Zone, Prefixes: append([]string(nil), d.Prefixes...)})
 	}
+	return true
 }
 
 func readTable(files fs.FS, name string) ([]byte, error) {

@@ -55,6 +55,11 @@ func ready(o tariff.Offering, zones Zones, tables map[string]*rating.Prefixes) (
 		}
 		v.zone, env.Zones[v.Zone] = l, l
 	}
+	for i := range v.Usage {
+		if least := v.Usage[i].MinPeriod; least > 0 {
+			return nil, &tariff.Fault{Path: fmt.Sprintf("usage[%d].min_period", i), Value: least.String(), Remedy: "a period's minimum is not rated yet: leave it out, or use min_event"}
+		}
+	}
 	var err error
 	v.plan, err = rating.Compile(&v.Offering, env)
 	return v, err
