@@ -18,7 +18,9 @@ func (n *Node) tick(ctx context.Context) {
 	t := time.NewTicker(n.cfg.TickEach)
 	defer t.Stop()
 	for {
-		if clocks := n.clocks(ctx); n.plausible(clocks) {
+		var now int64
+		n.store.View(func(s *fsm.State) { now = s.Now })
+		if clocks := n.clocks(ctx); n.plausible(clocks, now) {
 			c := &command.Tick{Meta: n.meta(), Clocks: clocks}
 			if _, err := n.store.Do(ctx, c); err != nil && ctx.Err() == nil {
 				n.logger.Warn("tick", "error", err)
@@ -34,11 +36,9 @@ func (n *Node) tick(ctx context.Context) {
 	}
 }
 
-// plausible tells whether the clocks may move region time, and keeps how far they
-// are beyond it.
-func (n *Node) plausible(clocks []int64) bool {
-	var now int64
-	n.store.View(func(s *fsm.State) { now = s.Now })
+// plausible tells whether the clocks may move region time, which is now (Unix
+// microseconds), and keeps how far they are beyond it.
+func (n *Node) plausible(clocks []int64, now int64) bool {
 	ahead, ok := n.clock.Plausible(clocks, len(n.cfg.Peers), now, time.Since(n.started).Microseconds())
 	n.mu.Lock()
 	n.jumped = time.Duration(ahead) * time.Microsecond
