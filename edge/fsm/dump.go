@@ -61,8 +61,11 @@ func Load(b []byte) (*State, error) {
 	}
 	s := New()
 	s.loadHead(r)
+	texts := &texts{}
+	s.loadVersions(r, texts)
 	s.loadCatalog(r)
-	s.loadBalances(r, format)
+	s.loadBuckets(r, texts)
+	s.loadSubscriptions(r, texts, format)
 	s.loadSessions(r)
 	s.loadQueues(r)
 	if err := r.Close(); err != nil {
@@ -133,11 +136,58 @@ func (s *State) dumpCatalog(w *canon.Writer) {
 	}
 }
 
-func (s *State) loadCatalog(r *canon.Reader) {
-	for n := r.Count(3); n > 0; n-- {
-		k := entityKey{feed.Kind(r.String()), r.String()}
-		s.versions[k] = r.Uvarint()
+// texts are what a dump says again and again, so that a loaded state holds each
+// once: at a million subscribers that is a hundred megabytes.
+type texts struct {
+	few           map[string]string // kinds, units, offerings
+	leases        []string          // ids in order, as they come again with the buckets
+	subscriptions []string
+}
+
+// mostFew bounds the texts that are looked for.
+const mostFew = 10_000
+
+// one returns a text of which there are few different ones.
+func (t *texts) one(text string) string {
+	if known, ok := t.few[text]; ok {
+		return known
 	}
+	if t.few == nil {
+		t.few = map[string]string{}
+	}
+	if len(t.few) < mostFew {
+		t.few[text] = text
+	}
+	return text
+}
+
+// again returns an id that lies in a list in the order in which it is asked for.
+func again(list *[]string, id string) string {
+	for len(*list) > 0 && (*list)[0] < id {
+		*list = (*list)[1:]
+	}
+	if len(*list) > 0 && (*list)[0] == id {
+		return (*list)[0]
+	}
+	return id
+}
+
+func (s *State) loadVersions(r *canon.Reader, t *texts) {
+	n := r.Count(3)
+	s.versions = make(map[entityKey]uint64, n)
+	for ; n > 0; n-- {
+		k := entityKey{feed.Kind(t.one(r.String())), r.String()}
+		s.versions[k] = r.Uvarint()
+		switch k.kind {
+		case feed.KindLease:
+			t.leases = append(t.leases, k.id)
+		case feed.KindSubscription:
+			t.subscriptions = append(t.subscriptions, k.id)
+		}
+	}
+}
+
+func (s *State) loadCatalog(r *canon.Reader) {
 	for n := r.Count(2); n > 0; n-- {
 		var list []*version
 		for m := r.Count(2); m > 0; m-- {
@@ -197,28 +247,43 @@ func (s *State) appendSubscription(w *canon.Writer, id string) {
 	w.Varint(sub.wake)
 }
 
-func (s *State) loadBalances(r *canon.Reader, format byte) {
-	for n := r.Count(16); n > 0; n-- {
-		b := &balance.Bucket{ID: r.String(), Account: r.String(), Unit: journal.Unit(r.String()), Priority: int(r.Varint())}
-		for _, p := range []*int64{&b.Expires, &b.G, &b.T, &b.S, &b.X, &b.B, &b.P, &b.U, &b.H, &b.Allowance, &b.ReclaimTo, &b.Wanted} {
+func (s *State) loadBuckets(r *canon.Reader, t *texts) {
+	n := r.Count(16)
+	s.buckets, s.byAccount = make(map[string]*balance.Bucket, n), make(map[string][]*balance.Bucket, n/2)
+	for ; n > 0; n-- {
+		b := &balance.Bucket{ID: again(&t.leases, r.String()), Account: r.String(), Unit: journal.Unit(t.one(r.String())), Priority: int(r.Varint())}
+		for _, p := range [...]*int64{&b.Expires, &b.G, &b.T, &b.S, &b.X, &b.B, &b.P, &b.U, &b.H, &b.Allowance, &b.ReclaimTo, &b.Wanted} {
 			*p = r.Varint()
+		}
+		list := s.byAccount[b.Account]
+		if len(list) > 0 {
+			b.Account = list[0].Account
 		}
 		s.buckets[b.ID] = b
 		if b.Wanted > b.G {
 			s.wanting[b.ID] = true
 		}
-		s.byAccount[b.Account] = append(s.byAccount[b.Account], b)
+		s.byAccount[b.Account] = append(list, b)
 	}
 	for _, list := range s.byAccount {
 		slices.SortFunc(list, balance.Before)
 	}
-	for n := r.Count(15); n > 0; n-- {
-		row := feed.Subscription{ID: r.String(), Account: r.String(), Login: r.String(), Password: r.Bytes()}
+}
+
+func (s *State) loadSubscriptions(r *canon.Reader, t *texts, format byte) {
+	n := r.Count(15)
+	s.subscriptions, s.logins = make(map[string]*Subscription, n), make(map[string]*Subscription, n)
+	s.accountSubs = make(map[string][]*Subscription, n)
+	for ; n > 0; n-- {
+		row := feed.Subscription{ID: again(&t.subscriptions, r.String()), Account: r.String(), Login: r.String(), Password: r.Bytes()}
+		if list := s.byAccount[row.Account]; len(list) > 0 {
+			row.Account = list[0].Account
+		}
 		if format >= 2 {
 			row.NTHash = r.Bytes()
 		}
-		row.Offering = r.String()
-		sub := &Subscription{Subscription: row, Offering: r.String(), Previous: r.String()}
+		row.Offering = t.one(r.String())
+		sub := &Subscription{Subscription: row, Offering: t.one(r.String()), Previous: t.one(r.String())}
 		var ownsLogin bool
 		for _, p := range []*bool{&sub.Subscription.Terminated, &sub.Barred, &sub.Terminated, &sub.Lapsed, &ownsLogin} {
 			*p = r.Bool()

@@ -45,7 +45,9 @@ func (s *State) appendReservation(w *canon.Writer, key string) {
 }
 
 func (s *State) loadSessions(r *canon.Reader) {
-	for n := r.Count(30); n > 0; n-- {
+	n := r.Count(30)
+	s.sessions, s.bySessionID = make(map[journal.SessionKey]*Session, n), make(map[nasSession][]*Session, n)
+	for ; n > 0; n-- {
 		sess := &Session{Key: journal.ReadSessionKey(r)}
 		for _, p := range []*string{&sess.Login, &sess.Subscription, &sess.Account, &sess.FramedIP, &sess.CallingStation, &sess.NASPort, &sess.Offering, &sess.ReserveKey} {
 			*p = r.String()

@@ -62,11 +62,12 @@ func (s *Store) gather(first *pending) (items []*pending, rest *pending) {
 		select {
 		case p = <-s.queue:
 		default:
-			if len(s.slots) <= 1 || s.cfg.Linger == 0 {
+			wait := lingerFor(time.Duration(s.commitTime.Load()), s.cfg.BatchesMax, s.cfg.Linger)
+			if len(s.slots) <= 1 || wait == 0 {
 				return items, nil
 			}
 			if linger == nil {
-				t := time.NewTimer(s.cfg.Linger)
+				t := time.NewTimer(wait)
 				defer t.Stop()
 				linger = t.C
 			}
@@ -86,17 +87,33 @@ func (s *Store) gather(first *pending) (items []*pending, rest *pending) {
 	return items, nil
 }
 
+// lingerFor is how long a batch waits for more: with so many on the way at once,
+// each for the time that a batch takes, one ends every share of that time. To
+// leave more often would only make more and smaller log entries, and fsyncs.
+func lingerFor(commitTime time.Duration, batches int, most time.Duration) time.Duration {
+	return min(commitTime/time.Duration(batches), most)
+}
+
+// tookToCommit moves the average an eighth of the way. Of two at once one may be
+// lost: it is an estimate.
+func (s *Store) tookToCommit(d time.Duration) {
+	old := s.commitTime.Load()
+	s.commitTime.Store(old + (int64(d)-old)/8)
+}
+
 // send commits a batch, itself or through the leader. What certainly was not
 // proposed, or whose outcome is unknown, goes back into the queue until its time
 // is over.
 func (s *Store) send(items []*pending) {
 	var err error
+	began := time.Now()
 	if s.IsLeader() {
 		err = s.commit(items)
 	} else if items = s.keepOwn(items); len(items) > 0 {
 		err = s.pass(items)
 	}
 	if err == nil {
+		s.tookToCommit(time.Since(began))
 		return
 	}
 	select {

@@ -201,3 +201,32 @@ func TestTooLongCommandIsRefused(t *testing.T) {
 		t.Fatalf("got %v, %d in the queue", got, len(s.queue))
 	}
 }
+
+// The wait for more follows what a batch takes, within its bound.
+func TestLingerAdapts(t *testing.T) {
+	const ms = time.Millisecond
+	for _, c := range []struct {
+		commit  time.Duration
+		batches int
+		want    time.Duration
+	}{
+		{0, 4, 0}, {ms, 4, ms / 4}, {8 * ms, 4, 2 * ms}, {16 * ms, 4, 4 * ms}, {time.Second, 4, 4 * ms}, {3 * ms, 1, 3 * ms},
+	} {
+		if got := lingerFor(c.commit, c.batches, 4*ms); got != c.want {
+			t.Errorf("%s a batch, %d at once: %s, want %s", c.commit, c.batches, got, c.want)
+		}
+	}
+	s := &Store{}
+	for range 100 {
+		s.tookToCommit(10 * ms)
+	}
+	if got := time.Duration(s.commitTime.Load()); got < 9*ms || got > 10*ms {
+		t.Errorf("the average of batches of 10 ms is %s", got)
+	}
+	for range 100 {
+		s.tookToCommit(ms)
+	}
+	if got := time.Duration(s.commitTime.Load()); got < ms || got > 2*ms {
+		t.Errorf("it follows to %s", got)
+	}
+}

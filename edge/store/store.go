@@ -47,7 +47,7 @@ type Config struct {
 	QueueMax       int           // commands waiting for a place in the log; more are refused
 	BatchMax       int           // commands in one log entry
 	BatchesMax     int           // log entries, or batches to the leader, on the way at once
-	Linger         time.Duration // how long a batch waits for more while others are on the way
+	Linger         time.Duration // how long at most a batch waits for more while others are on the way; see lingerFor
 	ProposeTimeout time.Duration // how long a command is tried
 	SegmentBytes   int64
 
@@ -58,7 +58,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Raft: raftnode.DefaultConfig(), Disk: disk.DefaultConfig(), QueueMax: 65536, BatchMax: 1024, BatchesMax: 4,
-		Linger: time.Millisecond, ProposeTimeout: 10 * time.Second, SegmentBytes: 8 << 20,
+		Linger: 4 * time.Millisecond, ProposeTimeout: 10 * time.Second, SegmentBytes: 8 << 20,
 	}
 }
 
@@ -117,6 +117,7 @@ type Store struct {
 	heads heads
 
 	snapshotHold            atomic.Int64 // nanoseconds, the longest
+	commitTime              atomic.Int64 // nanoseconds that a batch takes, a moving average
 	feedChanges             atomic.Uint64
 	batches, commands       atomic.Uint64
 	busy, timeouts, retries atomic.Uint64

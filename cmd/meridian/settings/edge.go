@@ -40,6 +40,7 @@ type Edge struct {
 	StaleAfter      time.Duration `yaml:"stale_after" doc:"how long a node may hear no leader before it accepts only what needs no exactness" min:"1s" max:"1h"`
 	CutPerTick      int           `yaml:"cut_per_tick" doc:"sessions that each tick cuts after an outage" min:"1" max:"1_000_000"`
 	SnapshotEntries uint64        `yaml:"snapshot_entries" doc:"log entries after which a snapshot is due" min:"16" max:"100_000_000"`
+	Disk            Disk          `yaml:"disk" doc:"when the data disk counts as low, full or hanging"`
 	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" doc:"after SIGTERM: hand over, answer what was taken in, and end within this" min:"1s" max:"9s"`
 	Log             Log           `yaml:"log" doc:"what is logged, on standard error"`
 }
@@ -50,6 +51,13 @@ type Peer struct {
 	Raft    string `yaml:"raft" doc:"its raft address" is:"host:port" need:"192.0.2.11:7001"`
 	Forward string `yaml:"forward" doc:"its forward address" is:"host:port" need:"192.0.2.11:7002"`
 	Gossip  string `yaml:"gossip" doc:"its gossip address" is:"host:port" need:"192.0.2.11:7946"`
+}
+
+// Disk are the limits of the data disk.
+type Disk struct {
+	LowMiB     uint64        `yaml:"low_mib" doc:"with less than this free the node hands leadership over or takes no new work" min:"1" max:"10_000_000"`
+	ReserveMiB uint64        `yaml:"reserve_mib" doc:"with less than this free nothing is appended to the log; at most low_mib" min:"1" max:"10_000_000"`
+	StallAfter time.Duration `yaml:"stall_after" doc:"a write or sync that takes longer makes the node give up leadership" min:"100ms" max:"1m"`
 }
 
 // Policy is given to the region once, when it is founded.
@@ -70,6 +78,7 @@ func DefaultEdge() Edge {
 	return Edge{
 		Dir: "data", TickEach: d.TickEach, IsolatedAfter: d.IsolatedAfter, StaleAfter: d.StaleAfter,
 		CutPerTick: d.CutPerTick, SnapshotEntries: d.SnapshotEntries, ShutdownTimeout: d.ShutdownTimeout, Log: defaultLog(),
+		Disk: Disk{LowMiB: d.Disk.LowBytes >> 20, ReserveMiB: d.Disk.ReserveBytes >> 20, StallAfter: d.Disk.StallAfter},
 		Policy: Policy{
 			CutAge: seconds(p.CutAge), StaleAfter: seconds(p.StaleAfter), TombstoneLife: seconds(p.TombstoneLife),
 			ReservationTTL: seconds(p.ReservationTTL), MaxBacklogEntries: p.MaxBacklogEntries, DuePerTick: p.DuePerTick,
@@ -106,6 +115,10 @@ func LoadEdge(path string, environ []string) (edge.Config, logging.Config, error
 	cfg.DebugTokenHash = tokenHash(read(l, "debug_token_file", s.DebugTokenFile, secret))
 	cfg.TickEach, cfg.IsolatedAfter, cfg.StaleAfter = s.TickEach, s.IsolatedAfter, s.StaleAfter
 	cfg.CutPerTick, cfg.SnapshotEntries, cfg.ShutdownTimeout = s.CutPerTick, s.SnapshotEntries, s.ShutdownTimeout
+	cfg.Disk.LowBytes, cfg.Disk.ReserveBytes, cfg.Disk.StallAfter = s.Disk.LowMiB<<20, s.Disk.ReserveMiB<<20, s.Disk.StallAfter
+	if s.Disk.ReserveMiB > s.Disk.LowMiB {
+		l.fault("disk.reserve_mib", "disk.low_mib is %d: make it at most that, so that new work ends first", s.Disk.LowMiB)
+	}
 	p := &cfg.Policy
 	p.CutAge = l.seconds("policy.cut_age", s.Policy.CutAge)
 	p.StaleAfter = l.seconds("policy.stale_after", s.Policy.StaleAfter)

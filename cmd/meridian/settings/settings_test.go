@@ -157,6 +157,7 @@ isolated_after:
 cut_per_tick: "500"
 snapshot_entries: -1
 log: {level: loud, format: [text]}
+disk: {low_mib: 10, reserve_mib: 20, stall_after: 1ms}
 `)
 	_, _, err := LoadEdge(path, []string{"HOME=/root", "MERIDIAN_EDGE_NODE=north-1", "MERIDIAN_EDGE_HTP=x", "MERIDIAN_CENTRAL_HTTP=x", "MERIDIAN_EDGE_STALE_AFTER=soon"})
 	wantFaults(t, err, path, `
@@ -190,6 +191,8 @@ F:27: cut_per_tick: "500": write a whole number without quotes
 F:28: snapshot_entries: "-1": write a whole number
 F:29: log.format: write one value: text
 F:29: log.level: "loud": write debug, info, warn or error
+F:30: disk.stall_after: "1ms": allowed are 100ms to 1m
+F:30: disk.reserve_mib: "20": disk.low_mib is 10: make it at most that, so that new work ends first
 environment: MERIDIAN_EDGE_HTP: no such variable: unset it; perhaps MERIDIAN_EDGE_HTTP is meant
 environment: MERIDIAN_EDGE_STALE_AFTER: "soon": write a duration with its unit, e.g. 10s
 F: identity.ca: must be given: certificate of the authority that both sides trust, PEM, e.g. keys/ca.crt
