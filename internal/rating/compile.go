@@ -16,6 +16,31 @@ import (
 type Env struct {
 	Zones  map[string]*time.Location // by IANA name, from the binary's own zone data
 	Tables map[string]*Prefixes      // the catalog's shared tables of destinations
+	Cache  *Cache                    // of what many plans share; nil = none
+}
+
+// Cache keeps the zones that Compile has read, for a catalog of many offerings.
+// The zero value is empty. It is not safe for concurrent use.
+type Cache struct{ zones map[string]zone }
+
+// zone reads a zone's changes; nil when it is not known.
+func (e *Env) zone(name string) zone {
+	l := e.Zones[name]
+	if l == nil {
+		return nil
+	}
+	if e.Cache == nil {
+		return newZone(l)
+	}
+	z := e.Cache.zones[name]
+	if z == nil {
+		if e.Cache.zones == nil {
+			e.Cache.zones = map[string]zone{}
+		}
+		z = newZone(l)
+		e.Cache.zones[name] = z
+	}
+	return z
 }
 
 // Plan is an offering version made ready for rating: immutable, safe for
@@ -112,11 +137,9 @@ func Compile(o *tariff.Offering, env Env) (*Plan, error) {
 	}
 	p.zone = zone{{0, 0}}
 	if len(o.Windows) > 0 && o.Zone != "" && o.Zone != "UTC" {
-		l := env.Zones[o.Zone]
-		if l == nil {
+		if p.zone = env.zone(o.Zone); p.zone == nil {
 			return nil, &tariff.Fault{Path: "zone", Value: o.Zone, Remedy: "name an IANA zone that this version knows, e.g. Europe/Berlin"}
 		}
-		p.zone = newZone(l)
 	}
 	holidays := dayNumbers(o.Holidays)
 	for i := range o.Windows {
