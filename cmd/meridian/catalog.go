@@ -19,14 +19,14 @@ import (
 
 func catalogCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "catalog", Short: "Check and compare tariff sheets",
+		Use: "catalog", Short: "Check, compare and simulate tariff sheets",
 		Long: "Tariff sheets are YAML or JSON; deploy/catalog/README.md says how they are written, deploy/catalog/schema.json\n" +
 			"is their JSON Schema.",
 		Example: "  meridian catalog validate deploy/catalog/demo/*.yaml\n  meridian catalog diff current.yaml draft.yaml",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(validateCommand(), diffCommand(), schemaCommand())
+	cmd.AddCommand(validateCommand(), diffCommand(), simulateCommand(), schemaCommand())
 	return cmd
 }
 

@@ -18,6 +18,7 @@ func TestExitStatus(t *testing.T) {
 	if err := os.WriteFile(broken, []byte("region: north\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	const library = "../../deploy/catalog/library/"
 	usage := filepath.Join(empty, "usage.csv")
 	if err := os.WriteFile(usage, []byte("subscription,start,quantity\nann,2026-03-02T18:00:00Z,1500MB\nann,2026-03-02T19:00:00Z,much\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -73,6 +74,12 @@ func TestExitStatus(t *testing.T) {
 		{"rate --tariff ../../deploy/catalog/demo/prepaid-volume.yaml --json --usage " + usage, exitcode.Failed, `"cost":"3.00"`, "quantity"},
 		{"rate --tariff x --usage y --lang de", exitcode.Usage, "", "en, ru or ar"},
 		{"rate --tariff x --usage y --table world", exitcode.Usage, "", "name=file"},
+		{"catalog simulate --help", exitcode.Done, "--against", ""},
+		{"catalog simulate --tariff x", exitcode.Usage, "", "usage"},
+		{"catalog simulate --tariff " + library + "turbo.yaml --against " + library + "turbo.yaml --usage " + library + "turbo.usage.csv", exitcode.Done, "0 pay less, 0 pay more, 1 the same", ""},
+		{"catalog simulate --json --tariff " + library + "turbo.yaml --against " + library + "turbo.yaml --usage " + library + "turbo.usage.csv", exitcode.Done, `"after":"2.50"`, ""},
+		{"catalog simulate --tariff " + library + "turbo.yaml --usage " + library + "turbo.usage.csv", exitcode.Failed, "", "turbo.usage.csv:4:1: charged"},
+		{"rate --tariff " + library + "turbo.yaml --usage " + library + "turbo.usage.csv", exitcode.Done, "total: 2.50 EUR", ""},
 		{"catalog schema", exitcode.Done, "draft/2020-12", ""},
 		{"bench no-such-bench", exitcode.Usage, "", "radius"},
 	} {

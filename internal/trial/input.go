@@ -30,6 +30,7 @@ type Event struct {
 	Destination  string `json:"destination"`  // number
 	Zone         string `json:"zone"`         // instead of a destination
 	Weight       string `json:"weight"`       // weighted units: parts of the component's scale
+	Charged      string `json:"charged"`      // what it cost when it happened; for a simulation
 }
 
 // Balance is a row of starting balances.
@@ -50,7 +51,7 @@ type Input struct {
 func (e *Event) columns() map[string]*string {
 	return map[string]*string{"subscription": &e.Subscription, "offering": &e.Offering, "usage": &e.Usage, "service": &e.Service,
 		"session": &e.Session, "start": &e.Start, "end": &e.End, "quantity": &e.Quantity, "destination": &e.Destination,
-		"zone": &e.Zone, "weight": &e.Weight}
+		"zone": &e.Zone, "weight": &e.Weight, "charged": &e.Charged}
 }
 
 func (b *Balance) columns() map[string]*string {
@@ -166,7 +167,7 @@ func readCSV(f *faults, data []byte, next func() (map[string]*string, *int)) {
 
 func names(columns map[string]*string) []string {
 	var out []string
-	for _, name := range []string{"subscription", "offering", "usage", "service", "session", "start", "end", "quantity", "destination", "zone", "weight", "balance", "value", "expires"} {
+	for _, name := range []string{"subscription", "offering", "usage", "service", "session", "start", "end", "quantity", "destination", "zone", "weight", "charged", "balance", "value", "expires"} {
 		if columns[name] != nil {
 			out = append(out, name)
 		}

@@ -65,6 +65,9 @@ func (t *Trial) settle(p *person, r *charging.Result) {
 func (r *Rated) tell(result *charging.Result, v *version, component int, lang why.Language) {
 	unit := v.plan.Unit(component)
 	for i := range result.Slices {
+		if lang == "" { // the sums alone are asked for
+			break
+		}
 		x := &result.Slices[i]
 		f := why.Facts{Priced: *x, Component: r.Usage, Unit: unit, Currency: v.Currency, Zone: r.Zone, Window: windowOf(v, component, x.Rule)}
 		piece := Piece{Rule: x.Rule, Kind: x.Kind.String(), Quantity: sheet.Quantity(x.Quantity, unit), Counts: x.Quantity, Amount: x.Amount.String(), Why: why.Sentence(lang, &f)}

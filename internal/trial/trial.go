@@ -173,7 +173,8 @@ type Rated struct {
 	Lang         why.Language `json:"-"`
 }
 
-// Rate rates the events in their order. The error is sheet.Faults: what is wrong
+// Rate rates the events in their order, with sentences in a language; without one
+// there are no pieces. The error is sheet.Faults: what is wrong
 // with events; those without a fault are rated all the same.
 func (t *Trial) Rate(file string, events []Event, lang why.Language) ([]Rated, error) {
 	t.faults = faults{file: file}

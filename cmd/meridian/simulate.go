@@ -1,0 +1,129 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"meridian/cmd/meridian/exitcode"
+	"meridian/internal/rating"
+	"meridian/internal/trial"
+	"meridian/internal/why"
+)
+
+// simulateFlags are the command's flags.
+type simulateFlags struct {
+	tariff, against, usage, balances string
+	tables                           []string
+	json                             bool
+}
+
+func simulateCommand() *cobra.Command {
+	var s simulateFlags
+	cmd := &cobra.Command{
+		Use: "simulate --tariff DRAFT --usage FILE", Short: "Say what past usage would cost by a draft, and who gains and loses",
+		Long: "Rates usage, as `meridian rate` reads it, by a draft and compares with what it cost: by the sheet that --against\n" +
+			"names, or else by the usage file's column charged. Prints each customer, those who gain most first, the sums, and\n" +
+			"how many customers see which change. What usage costs is compared, overrun included; fees and promotions are not\n" +
+			"part of it. Exit status 1 when a sheet or an event has a fault.",
+		Example: "  meridian catalog simulate --tariff draft.yaml --usage last-month.csv\n" +
+			"  meridian catalog simulate --tariff draft.yaml --against current.yaml --usage last-month.csv --json",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return s.run(cmd) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&s.tariff, "tariff", "", "the draft, a `file` of YAML or JSON")
+	f.StringVar(&s.against, "against", "", "the sheet to compare with, a `file` of YAML or JSON")
+	f.StringVar(&s.usage, "usage", "", "`file` of usage, CSV or JSON; - is standard input")
+	f.StringVar(&s.balances, "balances", "", "`file` of starting balances, CSV or JSON")
+	f.StringSliceVar(&s.tables, "table", nil, tableHelp)
+	f.BoolVar(&s.json, "json", false, "print one JSON object")
+	for _, name := range []string{"tariff", "usage"} {
+		if err := cmd.MarkFlagRequired(name); err != nil {
+			panic(err) // a flag of this name is defined above
+		}
+	}
+	return cmd
+}
+
+func (s *simulateFlags) run(cmd *cobra.Command) error {
+	tables, err := readTables(s.tables)
+	if err != nil {
+		return err
+	}
+	in, err := readUsage(cmd.InOrStdin(), s.usage, s.balances)
+	if err != nil {
+		return faulty(s.usage, err)
+	}
+	after, err := s.side(s.tariff, in, tables)
+	if err != nil {
+		return err
+	}
+	var before []trial.Rated
+	if s.against != "" {
+		before, err = s.side(s.against, in, tables)
+	} else if before, err = trial.Charged(s.usage, in.Usage); err != nil {
+		err = faulty(s.usage, err)
+	}
+	if err != nil {
+		return err
+	}
+	result, err := trial.Compare(before, after)
+	if err != nil {
+		return exitcode.Check("%w", err)
+	}
+	if err := printSimulation(cmd.OutOrStdout(), result, s.json); err != nil {
+		return exitcode.Check("print: %w", err)
+	}
+	return nil
+}
+
+// side is what the usage costs by a sheet.
+func (s *simulateFlags) side(file string, in *trial.Input, tables map[string]*rating.Prefixes) ([]trial.Rated, error) {
+	offerings, err := readSheet(file, tables)
+	if err != nil {
+		return nil, faulty(file, err)
+	}
+	t, err := trial.New(offerings, time.LoadLocation, tables)
+	if err != nil {
+		return nil, exitcode.Check("%w", err)
+	}
+	if err := t.Start(s.usage, in.Balances); err != nil {
+		return nil, faulty(s.usage, err)
+	}
+	rated, err := t.Rate(s.usage, in.Usage, why.Language(""))
+	if err != nil {
+		return nil, faulty(s.usage+" by "+file, err)
+	}
+	return rated, nil
+}
+
+// widest is the length of the longest bar of the histogram.
+const widest = 40
+
+func printSimulation(out io.Writer, s *trial.Simulation, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(out).Encode(s)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-24s %14s %14s %14s\n", "customer", "before", "by the draft", "change")
+	for _, c := range s.Customers {
+		fmt.Fprintf(&b, "%-24s %14s %14s %14s\n", c.Subscription, c.BeforeText, c.AfterText, c.Change)
+	}
+	fmt.Fprintf(&b, "%-24s %14s %14s %14s %s\n\n", fmt.Sprintf("all %d", len(s.Customers)), s.Before, s.After, s.Change, s.Currency)
+	fmt.Fprintf(&b, "of %d customers %d pay less, %d pay more, %d the same\n", len(s.Customers), s.Gain, s.Lose, s.Same)
+	most := 1
+	for _, bar := range s.Histogram {
+		most = max(most, bar.Customers)
+	}
+	for _, bar := range s.Histogram {
+		length := (bar.Customers*widest + most - 1) / most
+		fmt.Fprintf(&b, "%20s %8d%s\n", bar.Change, bar.Customers, after(" ", strings.Repeat("#", length)))
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
