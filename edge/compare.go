@@ -20,9 +20,7 @@ import (
 )
 
 const (
-	// bookFile holds the signed heads of the region's nodes, partedFile why this
-	// node stopped serving; both lie in the node's directory.
-	bookFile   = "heads.book"
+	// partedFile says why this node stopped serving; it lies in the node's directory.
 	partedFile = "parted"
 	// bornFile says since when the directory is this node's, by its clock in Unix
 	// microseconds: what the node signed before, with another directory, does not

@@ -136,11 +136,11 @@ func TestLogBehindTheBookIsRefused(t *testing.T) {
 	book := filepath.Join(t.TempDir(), "book")
 	copyDir(t, r.cfgs[0].Dir, book)
 	replaceDir(t, r.cfgs[0].Dir, old)
-	raws, err := heads.ReadBook(filepath.Join(book, bookFile))
+	raws, err := heads.ReadBook(filepath.Join(book, heads.File))
 	if err != nil || len(raws) == 0 {
 		t.Fatal(err)
 	}
-	overwrite(t, filepath.Join(book, bookFile), filepath.Join(r.cfgs[0].Dir, bookFile))
+	overwrite(t, filepath.Join(book, heads.File), filepath.Join(r.cfgs[0].Dir, heads.File))
 	if _, err := r.open(0); !errors.Is(err, raftnode.ErrRolledBack) {
 		t.Errorf("%v", err)
 	}

@@ -39,7 +39,7 @@ func (n *Node) openHeads() (err error) {
 	if err := os.MkdirAll(n.cfg.Dir, 0o700); err != nil {
 		return fmt.Errorf("edge: %w", err)
 	}
-	if c.book, err = heads.OpenBook(filepath.Join(n.cfg.Dir, bookFile)); err != nil {
+	if c.book, err = heads.OpenBook(filepath.Join(n.cfg.Dir, heads.File)); err != nil {
 		return err
 	}
 	if damage := c.book.Damage(); damage != nil {

@@ -91,22 +91,55 @@ type storedEntry struct {
 	epoch, seq uint64
 	raw        []byte
 	hash       journal.Hash
+	row        journal.Entry // what the columns say
+	session    string
+	suspense   bool
+}
+
+// matches compares the columns, by which statements and reports are made, with the
+// entry's bytes. What is in suspense has columns that were made fit.
+func (s *storedEntry) matches(region string) error {
+	e, err := journal.DecodeEntry(s.raw)
+	if err != nil || s.suspense {
+		return nil // the checks say that it cannot be read
+	}
+	for _, c := range [...]struct {
+		column    string
+		row, want any
+	}{
+		{"kind", s.row.Kind, e.Kind}, {"account", s.row.Account, e.Account}, {"subscription", s.row.Subscription, e.Subscription},
+		{"bucket", s.row.Bucket, e.Bucket}, {"unit", s.row.Unit, e.Unit}, {"amount", s.row.Amount, e.Amount}, {"at_us", s.row.At, e.At},
+		{"session", s.session, sessionOf(&e)}, {"cut", s.row.Cut, e.Cut}, {"ref", s.row.Ref, e.Ref},
+	} {
+		if c.row != c.want {
+			return fmt.Errorf("%w: entry %s/%d/%d: the row's %s is %v, its bytes say %v", verify.ErrRow, region, s.epoch, s.seq, c.column, c.row, c.want)
+		}
+	}
+	return nil
 }
 
 // Entries implements verify.CentreReader.
 func (r *Reader) Entries(ctx context.Context, region string, fn func(epoch, seq uint64, raw []byte, hash journal.Hash) error) error {
-	return walk(func(last *storedEntry) ([]storedEntry, error) {
+	var odd error
+	err := walk(func(last *storedEntry) ([]storedEntry, error) {
 		if last == nil {
 			last = &storedEntry{}
 		}
 		return rows(ctx, r.t, "entries", func(row pgx.CollectableRow) (e storedEntry, err error) {
 			var hash []byte
-			err = row.Scan(&e.epoch, &e.seq, &e.raw, &hash)
+			x := &e.row
+			err = row.Scan(&e.epoch, &e.seq, &e.raw, &hash, &x.Kind, &x.Account, &x.Subscription, &x.Bucket, &x.Unit, &x.Amount, &x.At, &e.session, &x.Cut, &x.Ref, &e.suspense)
 			copy(e.hash[:], hash)
 			return e, err
-		}, `SELECT epoch, seq, raw, hash FROM ledger_entries WHERE region = $1 AND (epoch, seq) > ($2, $3) ORDER BY epoch, seq LIMIT $4`,
+		}, `SELECT epoch, seq, raw, hash, kind, account, subscription, bucket, unit, amount, at_us, session, cut, ref, suspense FROM ledger_entries WHERE region = $1 AND (epoch, seq) > ($2, $3) ORDER BY epoch, seq LIMIT $4`,
 			region, int64(last.epoch), int64(last.seq), readerPage)
-	}, func(e storedEntry) error { return fn(e.epoch, e.seq, e.raw, e.hash) })
+	}, func(e storedEntry) error {
+		if odd == nil {
+			odd = e.matches(region)
+		}
+		return fn(e.epoch, e.seq, e.raw, e.hash)
+	})
+	return errors.Join(err, odd)
 }
 
 // Buckets implements verify.CentreReader.

@@ -17,6 +17,7 @@ import (
 	"meridian/cmd/meridian/audit"
 	"meridian/cmd/meridian/exitcode"
 	"meridian/cmd/meridian/plant"
+	"meridian/edge/heads"
 	"meridian/edge/store"
 	"meridian/internal/verify"
 	"meridian/ops/logging"
@@ -25,7 +26,7 @@ import (
 
 // verifyFlags are the command's flags.
 type verifyFlags struct {
-	storeURL, token, tokenFile, dir, witness string
+	storeURL, ca, token, tokenFile, dir, witness string
 	edges                                    []string
 	json                                     bool
 }
@@ -38,7 +39,7 @@ func verifyCommand() *cobra.Command {
 			"acknowledged, and prints one line for each invariant. Exit status 1 when one is broken; the line names the\n" +
 			"first offending record. With --dir it checks a demo, running or stopped.",
 		Example: "  meridian verify --dir .demo --witness .demo/witness.jsonl\n" +
-			"  meridian verify --store-url postgresql://meridian@127.0.0.1:26257/meridian --edge 127.0.1.1:8090,127.0.1.2:8090 --token-file admin.token",
+			"  meridian verify --store-url postgresql://meridian@127.0.0.1:26257/meridian --edge 127.0.1.1:8090,127.0.1.2:8090 --token-file admin.token --ca ca.crt",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return v.run(cmd) },
 	}
@@ -48,6 +49,7 @@ func verifyCommand() *cobra.Command {
 	f.StringSliceVar(&v.edges, "edge", nil, "`host:port` of the nodes' API, separated by commas")
 	f.StringVar(&v.token, "token", "", "operator's token; --token-file keeps it out of the process list")
 	f.StringVar(&v.tokenFile, "token-file", "", "`file` that holds an operator's token")
+	f.StringVar(&v.ca, "ca", "", "`file` with the certificate of the nodes' authority, to check who signed heads (with --dir the demo's)")
 	f.StringVar(&v.witness, "witness", "", "`file` of what was acknowledged to the NAS")
 	f.BoolVar(&v.json, "json", false, "print the findings as a JSON array")
 	cmd.MarkFlagsOneRequired("dir", "store-url")
@@ -113,7 +115,7 @@ func (v *verifyFlags) live(ctx context.Context, w *verify.Witness, log *slog.Log
 	if len(v.edges) > 0 {
 		source = audit.Live(clients(v.edges, token))
 	}
-	return compare(ctx, v.storeURL, source, w, log)
+	return compare(ctx, v.storeURL, v.ca, source, w, log)
 }
 
 func clients(addrs []string, token string) []*apiclient.Client {
@@ -124,8 +126,8 @@ func clients(addrs []string, token string) []*apiclient.Client {
 	return out
 }
 
-func compare(ctx context.Context, storeURL string, source audit.Source, w *verify.Witness, log *slog.Logger) (*audit.Result, error) {
-	books, err := audit.OpenBooks(ctx, storeURL)
+func compare(ctx context.Context, storeURL, caFile string, source audit.Source, w *verify.Witness, log *slog.Logger) (*audit.Result, error) {
+	books, err := audit.OpenBooks(ctx, storeURL, caFile)
 	if err != nil {
 		return nil, exitcode.Missing("%w: see that the database runs and the URL is right", err)
 	}
@@ -163,6 +165,11 @@ func verifyDir(ctx context.Context, dir string, w *verify.Witness, log *slog.Log
 	if err != nil {
 		return nil, exitcode.Check("the nodes' data cannot be read: %w", err)
 	}
+	for i, dir := range s.NodesDir() { // OpenOffline reports in the order of the directories
+		if reports[i].Heads, err = heads.ReadBook(filepath.Join(dir, heads.File)); err != nil {
+			return nil, exitcode.Check("node %s: %w: compare with the other nodes' books", reports[i].Node, err)
+		}
+	}
 	storeURL, err := plant.ReadStoreURL(s)
 	if err != nil {
 		return nil, exitcode.Missing("%w", err)
@@ -175,7 +182,7 @@ func verifyDir(ctx context.Context, dir string, w *verify.Witness, log *slog.Log
 		defer func(db *embedded.Store) { err = errors.Join(err, db.Close()) }(db)
 		storeURL = db.URL()
 	}
-	return compare(ctx, storeURL, audit.Fixed(reports), w, log)
+	return compare(ctx, storeURL, s.AuthorityFile(), audit.Fixed(reports), w, log)
 }
 
 func verifyRunning(ctx context.Context, s plant.State, w *verify.Witness, log *slog.Logger) (*audit.Result, error) {
@@ -187,5 +194,5 @@ func verifyRunning(ctx context.Context, s plant.State, w *verify.Witness, log *s
 	if err != nil {
 		return nil, exitcode.Missing("%w", err)
 	}
-	return compare(ctx, storeURL, audit.Live(clients(s.NodesHTTP(), strings.TrimSpace(string(token)))), w, log)
+	return compare(ctx, storeURL, s.AuthorityFile(), audit.Live(clients(s.NodesHTTP(), strings.TrimSpace(string(token)))), w, log)
 }

@@ -15,6 +15,9 @@ import (
 	"meridian/internal/journal"
 )
 
+// File is the book's name in a node's directory.
+const File = "heads.book"
+
 const (
 	bookMagic = "MHDS\x01"
 	maxFrame  = 16 << 10
@@ -80,7 +83,8 @@ func OpenBook(path string) (*Book, error) {
 	return b, nil
 }
 
-// ReadBook reads the heads of a stopped node's book. A missing file holds none.
+// ReadBook reads the heads of a stopped node's book. A missing file holds none; a
+// last head whose writing a crash cut off is left out.
 func ReadBook(path string) ([][]byte, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -93,6 +97,9 @@ func ReadBook(path string) ([][]byte, error) {
 	out := make([][]byte, len(list))
 	for i := range list {
 		out[i] = list[i].Raw
+	}
+	if errors.Is(damage, io.ErrUnexpectedEOF) {
+		damage = nil
 	}
 	return out, damage
 }

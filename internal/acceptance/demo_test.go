@@ -65,7 +65,7 @@ func TestDemoOnce(t *testing.T) {
 		if v7 := f["V7"]; v7.OK || !strings.Contains(v7.Detail, "income/usage") {
 			t.Errorf("V7 does not name the altered balance of income/usage: %+v", v7)
 		}
-		if !f["V5"].OK || !f["V3"].OK {
+		if !f["V5"].OK || !f["V3"].OK || !strings.Contains(f["V5"].Detail, "signed heads match") {
 			t.Errorf("the ledger was not touched: V3 %+v, V5 %+v", f["V3"], f["V5"])
 		}
 	})

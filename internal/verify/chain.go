@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"errors"
 	"fmt"
 
 	"meridian/internal/journal"
@@ -26,6 +27,8 @@ type walk struct {
 	nas      map[string]*nasOctets
 	periods  map[string]period
 	group    group
+	signed   []*signed
+	bySeq    map[ledgerPlace][]*signed
 	overrun  wide // of the epoch
 }
 
@@ -36,10 +39,15 @@ func (a *audit) walkRegion(region *Region, orders map[string]bool) {
 		totals: map[string]*totals{}, ahead: map[string]*totals{},
 		sessions: map[journal.SessionKey]*ledgerSession{}, nas: map[string]*nasOctets{}, periods: map[string]period{},
 	}
+	w.readHeads()
 	err := a.centre.Entries(a.ctx, region.Name, func(epoch, seq uint64, raw []byte, hash journal.Hash) error {
 		w.stored(epoch, seq, raw, hash)
 		return nil
 	})
+	if errors.Is(err, ErrRow) {
+		a.v5.fail("%v", err)
+		err = nil
+	}
 	a.unread("the entries of "+region.Name, err, &a.v1, &a.v2, &a.v3, &a.v4, &a.v5, &a.v6, &a.v7, &a.v9)
 	w.checkCursor()
 	if w.epoch < region.Epoch {
@@ -49,6 +57,7 @@ func (a *audit) walkRegion(region *Region, orders map[string]bool) {
 	if err == nil {
 		w.followTail()
 		w.checkReached()
+		w.checkSigned()
 	}
 	w.keepRecords()
 }
@@ -71,6 +80,7 @@ func (w *walk) stored(epoch, seq uint64, raw []byte, hash journal.Hash) {
 	}
 	w.seq, w.hash = seq, hash
 	w.compareHashes(hash)
+	w.compareWithSigned()
 	w.take(raw)
 }
 
@@ -193,6 +203,7 @@ func (w *walk) followTail() {
 			w.hash = r.hashes[i]
 			w.a.v5.checked++
 			w.compareNodes(r)
+			w.compareWithSigned()
 			w.take(e.Raw)
 		}
 	}

@@ -15,6 +15,9 @@ type Options struct {
 	// Offerings are all published versions. With them every usage record is
 	// priced a second time; without, only its sums are checked.
 	Offerings []*tariff.Offering
+	// VerifyHead checks who signed a head. Without it signatures are not checked, and
+	// what they are about still is.
+	VerifyHead func(journal.SignedHead) error
 	// TombstoneSeconds is how long an edge remembers a closed session; 0 means
 	// seven days. An acknowledged session without usage may be forgotten after it.
 	TombstoneSeconds int64
@@ -65,6 +68,7 @@ type audit struct {
 
 	stray, unknown, forgotten int64 // sessions: not the witness's; not to be looked up; too old
 	usageRecords              int64
+	heads, met, waiting       int64 // signed heads; of them, compared; of entries that have not come
 	naked                     int64 // of them, without a known version
 }
 
@@ -214,7 +218,15 @@ func (a *audit) summarize() {
 	if a.witness == nil {
 		a.v2.note("no witness: what clients sent was not compared")
 	}
-	a.v5.note("%d entries of %d regions chain; %s", a.v5.checked, len(a.regions), edges)
+	a.v5.note("%d entries of %d regions chain; %s", a.v5.checked-a.met, len(a.regions), edges)
+	switch {
+	case a.heads == 0:
+		a.v5.note("no signed heads")
+	case a.opt.VerifyHead == nil:
+		a.v5.note("%d signed heads match, %d wait for their entries; their signatures were not checked: no authority was given", a.heads-a.waiting, a.waiting)
+	default:
+		a.v5.note("%d signed heads match, %d wait for their entries", a.heads-a.waiting, a.waiting)
+	}
 	a.v7.note("%d journals balance and match their entries; %d entries in suspense", a.v7.checked, len(a.suspended))
 	a.v9.note("%d feed rows in order, %d orders answered once; %s", a.v9.checked, len(a.answered), edges)
 	if nodes == 0 {

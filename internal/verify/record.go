@@ -10,6 +10,7 @@ package verify
 
 import (
 	"context"
+	"errors"
 
 	"meridian/internal/journal"
 	"meridian/internal/rating"
@@ -40,6 +41,10 @@ type CentreBucket struct {
 	Allowance         int64 // the greatest offline allowance ever announced, 0 when the reader does not know
 	Leases            []LeaseTotals
 }
+
+// ErrRow is wrapped by an error of Entries that tells of a row whose columns are not
+// what the entry's bytes say. The walk went to its end all the same.
+var ErrRow = errors.New("columns and bytes differ")
 
 // CentreReader gives one consistent view of the centre. Callbacks run in the
 // order said; an error of a callback ends the walk and is returned.

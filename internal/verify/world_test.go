@@ -65,6 +65,9 @@ func (w *world) Entries(_ context.Context, region string, fn func(epoch, seq uin
 			return err
 		}
 	}
+	if w.broken == "row" {
+		return fmt.Errorf("%w: entry %s/1/3: the row's amount is 1, its bytes say 2", verify.ErrRow, region)
+	}
 	return w.fails("entries")
 }
 

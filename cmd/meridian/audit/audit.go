@@ -17,8 +17,10 @@ import (
 	"meridian/central"
 	"meridian/central/cockroach"
 	"meridian/cmd/meridian/apiclient"
+	"meridian/internal/journal"
 	"meridian/internal/tariff"
 	"meridian/internal/verify"
+	"meridian/replication/identity"
 )
 
 const (
@@ -129,12 +131,36 @@ func (r *Result) OK() bool {
 
 // Books is the centre's database, opened for reading.
 type Books struct {
-	db        *cockroach.DB
-	offerings []*tariff.Offering
+	db         *cockroach.DB
+	offerings  []*tariff.Offering
+	verifyHead func(journal.SignedHead) error
 }
 
-// OpenBooks connects to the store and reads the published offerings.
-func OpenBooks(ctx context.Context, storeURL string) (*Books, error) {
+func headVerifier(caFile string) (func(journal.SignedHead) error, error) {
+	if caFile == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, fmt.Errorf("read the authority's certificate: %w", err)
+	}
+	v, err := identity.NewVerifier(pem)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", caFile, err)
+	}
+	return func(h journal.SignedHead) error {
+		return v.Verify(h.Certificate, h.Message(), h.Signature, identity.Node(h.Region, h.Node), time.UnixMicro(h.At))
+	}, nil
+}
+
+// OpenBooks connects to the store and reads the published offerings. caFile is the
+// authority of the nodes' certificates, in PEM; without it signatures of heads are
+// not checked.
+func OpenBooks(ctx context.Context, storeURL, caFile string) (*Books, error) {
+	verifyHead, err := headVerifier(caFile)
+	if err != nil {
+		return nil, err
+	}
 	cfg := cockroach.DefaultConfig()
 	cfg.ApplicationName, cfg.MaxConns = "meridian-verify", 4
 	// A walk over a large ledger is one statement.
@@ -143,7 +169,7 @@ func OpenBooks(ctx context.Context, storeURL string) (*Books, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Books{db: db}
+	b := &Books{db: db, verifyHead: verifyHead}
 	if err := b.readOfferings(ctx); err != nil {
 		db.Close()
 		return nil, err
@@ -209,7 +235,7 @@ func (b *Books) check(ctx context.Context, r *Result, w *verify.Witness) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, centre.Close(context.WithoutCancel(ctx))) }()
-	r.Findings = verify.Check(ctx, centre, r.Reports, w, verify.Options{Offerings: b.offerings})
+	r.Findings = verify.Check(ctx, centre, r.Reports, w, verify.Options{Offerings: b.offerings, VerifyHead: b.verifyHead})
 	r.Tally, err = count(ctx, centre, r.Reports, w)
 	return err
 }

@@ -132,6 +132,9 @@ func (l Layout) CentreConfig() string { return l.path("centre.yaml") }
 // StoreDir is where the embedded store lives.
 func (l Layout) StoreDir() string { return l.path("store") }
 
+// AuthorityFile holds the certificate that all others come from.
+func (l Layout) AuthorityFile() string { return l.path("keys", "ca", "ca.crt") }
+
 // TokenFile holds the admin's token.
 func (l Layout) TokenFile() string { return l.path("keys", "admin.token") }
 

@@ -173,7 +173,7 @@ func (p *Plant) Books(ctx context.Context) (*audit.Books, error) {
 	if err != nil {
 		return nil, err
 	}
-	return audit.OpenBooks(ctx, storeURL)
+	return audit.OpenBooks(ctx, storeURL, p.AuthorityFile())
 }
 
 // paidSample is how far apart the flat-rate subscribers are whose period is
