@@ -73,6 +73,7 @@ func TestHeldRegionIsReleasedByAPerson(t *testing.T) {
 		t.Fatal(err)
 	}
 	lc := link.DefaultClientConfig()
+	lc.Cluster = "test"
 	lc.Region, lc.Node, lc.Addresses, lc.TLS, lc.Logger = "north", "n1", []string{s.LinkAddr()}, clientTLS, slog.New(slog.DiscardHandler)
 	lc.BackoffMax = lc.BackoffMin
 	client, err := link.NewClient(lc, e, e)

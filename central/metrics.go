@@ -43,6 +43,7 @@ func described() []metrics.Metric {
 		{Name: "link_refusals_total", Help: "Refusals sent to regions, by code.", Labels: []string{"code"}},
 		{Name: "link_ends_total", Help: "Streams of regions that ended or were not opened, by cause.", Labels: []string{"cause"}},
 		{Name: "region_backlog_entries", Help: "Entries that a region has and the centre has not, as the region last said to this server.", Kind: metrics.Gauge, Labels: []string{"region"}},
+		{Name: "region_feed_lag_rows", Help: "Feed rows that a region has not applied, as it last said to this server.", Kind: metrics.Gauge, Labels: []string{"region"}},
 		{Name: "region_heard_seconds", Help: "Time since a region's health was heard by this server.", Kind: metrics.Gauge, Labels: []string{"region"}},
 		{Name: "region_clock_skew_seconds", Help: "A region's clock minus this server's, when its health was last heard.", Kind: metrics.Gauge, Labels: []string{"region"}},
 		{Name: "link_batches_total", Help: "Batches received, before the books take them."},
@@ -99,6 +100,8 @@ func (s *Server) samples() []metrics.Sample {
 	count("grants_unknown_total", &in.UnknownAsk)
 	for _, r := range s.services.Regions.Reports() {
 		add("region_backlog_entries", float64(r.BacklogEntries), r.Region)
+		head := s.services.Sequencer.Head(r.Region)
+		add("region_feed_lag_rows", float64(head-min(head, r.FeedVersion)), r.Region)
 		add("region_heard_seconds", time.Since(r.At).Seconds(), r.Region)
 		add("region_clock_skew_seconds", time.UnixMicro(r.ClockUnixMicros).Sub(r.At).Seconds(), r.Region)
 	}

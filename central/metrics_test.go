@@ -16,7 +16,7 @@ import (
 var update = flag.Bool("update", false, "write ops/METRICS.md")
 
 // TestMetricsAreDocumented: ops/METRICS.md says what is described. That this is what
-// a running server exports, TestTheWholeLink shows.
+// a running server exports, TestServer shows.
 func TestMetricsAreDocumented(t *testing.T) {
 	path := filepath.Join("..", "ops", "METRICS.md")
 	text, err := os.ReadFile(path)

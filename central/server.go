@@ -55,7 +55,7 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("centre configuration: %w", err)
 	}
-	cfg.Link.Logger = cfg.Logger
+	cfg.Link.Logger, cfg.Link.Cluster = cfg.Logger, cfg.Cluster
 	return &Server{cfg: cfg, log: cfg.Logger, failed: make(chan error, 2)}, nil
 }
 

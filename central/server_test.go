@@ -218,6 +218,7 @@ func testServer(t *testing.T, beforeCommit func(op string, attempt int) error) {
 		t.Fatal(err)
 	}
 	lc := link.DefaultClientConfig()
+	lc.Cluster = "test"
 	lc.Region, lc.Node, lc.Addresses, lc.TLS, lc.MaxEntries, lc.Logger = "north", "n1", []string{s.LinkAddr()}, clientTLS, 7, slog.New(slog.DiscardHandler)
 	client, err := link.NewClient(lc, e, e)
 	if err != nil {

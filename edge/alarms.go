@@ -123,7 +123,7 @@ func (n *Node) ledgerDiverged() error {
 // peer and what does not fit.
 func (n *Node) peerRefused() error {
 	g := n.gossip.Stats()
-	refused := n.store.Raft().Stats().PeersRefused + n.forward.Stats().Refused + g.Foreign
+	refused := n.store.Raft().Stats().PeersRefused + n.forward.Stats().Refused + g.Foreign + g.OtherCluster + g.OtherVersion
 	if rose := n.rise.By("peers refused", refused); rose > 0 {
 		return fmt.Errorf("%d times: the log names the peer and what does not fit", rose)
 	}

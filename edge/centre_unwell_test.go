@@ -113,6 +113,7 @@ func (c *centreStub) sell(t *testing.T, cfg Config, nasAddr string) {
 func (c *centreStub) serve(t *testing.T, ca *identity.CA, addr string) *link.Server {
 	t.Helper()
 	lc := link.DefaultServerConfig()
+	lc.Cluster = "test"
 	lc.Logger = slog.New(slog.DiscardHandler)
 	srv, err := link.NewServer(lc, c)
 	if err != nil {

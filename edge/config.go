@@ -15,6 +15,13 @@ import (
 	"meridian/replication/seal"
 )
 
+// What the nodes of a region exchange (commands of the log, batches, snapshots) has
+// one version; nodes whose ranges share none refuse each other.
+const (
+	minProtocol = 1
+	maxProtocol = 1
+)
+
 // Peer is a member that founds the region.
 type Peer struct {
 	ID      string

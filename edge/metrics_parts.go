@@ -7,6 +7,7 @@ import (
 	"meridian/edge/fsm"
 	"meridian/ops/metrics"
 	"meridian/radius"
+	"meridian/replication/identity"
 	"meridian/replication/link"
 )
 
@@ -104,6 +105,7 @@ func raftMetrics() []metrics.Metric {
 		{Name: "raft_bytes_stored_total", Help: "Octets of them, sealed."},
 		{Name: "raft_open_failures_total", Help: "Log entries that did not open: damaged, or sealed by another key."},
 		{Name: "raft_peers_refused_total", Help: "Connections whose peer did not prove to be a node of the region."},
+		{Name: "peers_refused_total", Help: "Processes that do not belong here and were refused: by part (raft, forward, gossip) and cause (identity or region, cluster, version).", Labels: []string{"part", "cause"}},
 		{Name: "store_commands_total", Help: "Commands proposed by this node."},
 		{Name: "store_batches_total", Help: "Log entries, or batches to the leader, made of them; commands by batches is the batch size."},
 		{Name: "store_busy_total", Help: "Commands refused because the queue was full."},
@@ -133,6 +135,7 @@ func (n *Node) raftSamples(a *adder) {
 	a.count("raft_bytes_stored_total", raft.BytesStored)
 	a.count("raft_open_failures_total", raft.OpenFailures)
 	a.count("raft_peers_refused_total", raft.PeersRefused)
+	n.refusedSamples(a)
 	a.count("store_commands_total", st.Commands)
 	a.count("store_batches_total", st.Batches)
 	a.count("store_busy_total", st.Busy)
@@ -141,6 +144,19 @@ func (n *Node) raftSamples(a *adder) {
 	a.add("store_queue", float64(st.QueueLen))
 	a.add("store_queue_max", float64(limits.Queue))
 	a.add("store_batch_max", float64(limits.Batch))
+}
+
+// refusedSamples counts by who refused. Raft tells another cluster from a false
+// certificate in its log only.
+func (n *Node) refusedSamples(a *adder) {
+	f, g := n.forward.Stats(), n.gossip.Stats()
+	a.count("peers_refused_total", n.store.Raft().Stats().PeersRefused, "raft", "identity")
+	a.count("peers_refused_total", f.Refused-f.RefusedCluster-f.RefusedVersion, "forward", "identity")
+	a.count("peers_refused_total", f.RefusedCluster, "forward", identity.CauseCluster)
+	a.count("peers_refused_total", f.RefusedVersion, "forward", identity.CauseVersion)
+	a.count("peers_refused_total", g.Foreign, "gossip", "region")
+	a.count("peers_refused_total", g.OtherCluster, "gossip", identity.CauseCluster)
+	a.count("peers_refused_total", g.OtherVersion, "gossip", identity.CauseVersion)
 }
 
 func linkMetrics() []metrics.Metric {

@@ -51,7 +51,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	if len(rows) != len(describedMetrics()) {
 		t.Errorf("%d metrics are exported, %d described", len(rows), len(describedMetrics()))
 	}
-	allowed := []string{"alarm", "cause", "code", "direction", "kind", "node", "port", "reason", "region", "severity", "state", "who"}
+	allowed := []string{"alarm", "cause", "code", "direction", "kind", "node", "part", "port", "reason", "region", "severity", "state", "who"}
 	for _, r := range rows {
 		for _, l := range r.Labels {
 			if !slices.Contains(allowed, l) {

@@ -137,14 +137,17 @@ func (n *Node) openReplication() error {
 		return err
 	}
 	fc := forward.DefaultConfig()
-	fc.Region, fc.TLS, fc.Logger = n.cfg.Region, tlsConfig, n.logger
+	party := identity.Party{Cluster: n.cfg.Cluster, Min: minProtocol, Max: maxProtocol, Software: n.cfg.Version}
+	fc.Region, fc.Party, fc.TLS, fc.Logger = n.cfg.Region, party, tlsConfig, n.logger
 	if n.pool, err = forward.NewPool(fc); err != nil {
 		return err
 	}
 	gc := gossip.DefaultConfig()
+	gc.Party = party
 	gc.NodeID, gc.Region, gc.Bind, gc.Key, gc.Logger = n.cfg.Node, n.cfg.Region, n.cfg.Gossip, n.cfg.GossipKey, n.logger
 	gc.RaftAddr, gc.ForwardAddr, gc.HTTPAddr, gc.Software = n.cfg.Raft, n.cfg.Forward, n.cfg.HTTP, n.cfg.Version
 	sc := store.DefaultConfig()
+	sc.Raft.Cluster = n.cfg.Cluster
 	sc.Raft.NodeID, sc.Raft.Region, sc.Raft.Dir, sc.Raft.Bind = n.cfg.Node, n.cfg.Region, n.cfg.Dir, n.cfg.Raft
 	sc.Raft.TLS, sc.Raft.Ring, sc.Raft.Logger = tlsConfig, n.cfg.DataRing, n.logger
 	sc.Raft.SnapshotThreshold = n.cfg.SnapshotEntries
@@ -183,6 +186,7 @@ func (n *Node) openLink() error {
 	n.uplink.CarryHeads(n.heads.book)
 	lc := link.DefaultClientConfig()
 	lc.Region, lc.Node, lc.Addresses, lc.TLS = n.cfg.Region, n.cfg.Node, n.cfg.Centre, tlsConfig
+	lc.Cluster = n.cfg.Cluster
 	lc.SoftwareVersion, lc.Logger = n.cfg.Version, n.logger
 	n.link, err = link.NewClient(lc, n.uplink, n.uplink)
 	return err

@@ -155,6 +155,13 @@ func (s *Sequencer) announce(ctx context.Context) error {
 	return nil
 }
 
+// Head is the newest number of a region's feed, as this server has seen it.
+func (s *Sequencer) Head(region string) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seen[region]
+}
+
 // Rows lists a region's numbered rows after a number, at most limit.
 func (s *Sequencer) Rows(ctx context.Context, region string, after uint64, limit int) ([]feed.Row, error) {
 	return store.Read(ctx, s.runner, "feed.rows", func(ctx context.Context, tx store.Tx) ([]feed.Row, error) {

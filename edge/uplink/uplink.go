@@ -86,7 +86,9 @@ func (u *Uplink) Hello() link.Hello {
 // Health implements link.Source.
 func (u *Uplink) Health() link.Health {
 	h := link.Health{ClockUnixMicros: u.now().UnixMicro()}
-	u.log.View(func(s *fsm.State) { h.Mode, h.BacklogEntries = s.Mode.String(), s.Backlog() })
+	u.log.View(func(s *fsm.State) {
+		h.Mode, h.BacklogEntries, h.FeedVersion = s.Mode.String(), s.Backlog(), s.FeedVersion
+	})
 	return h
 }
 

@@ -22,7 +22,8 @@ const (
 // Config holds the limits of both sides; all nodes of a region use the same.
 type Config struct {
 	Region string
-	TLS    *tls.Config // both roles; from identity.Bundle.TLS(identity.NodesOf(Region))
+	Party  identity.Party // this node's installation, and the versions of the log's commands that it knows
+	TLS    *tls.Config    // both roles; from identity.Bundle.TLS(identity.NodesOf(Region))
 
 	MaxCommands int // in a batch
 	MaxBytes    int // of a batch's commands

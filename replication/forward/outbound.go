@@ -91,7 +91,7 @@ func (o *outbound) openStream(ctx context.Context) (grpc.BidiStreamingClient[pb.
 	})
 	defer late.Stop()
 	defer context.AfterFunc(ctx, func() { o.cancel(ctx.Err()) })()
-	stream, err := o.client.Propose(o.ctx)
+	stream, err := o.client.Propose(o.pool.cfg.withParty(o.ctx))
 	if cause := context.Cause(o.ctx); cause != nil {
 		return nil, cause
 	}
@@ -114,6 +114,13 @@ func (o *outbound) run() {
 	if errors.Is(cause, errIdle) || errors.Is(cause, ErrClosed) {
 		return
 	}
+	if errors.Is(cause, ErrRefused) {
+		o.pool.refused.Add(1)
+		if o.pool.said.first(o.addr + " " + cause.Error()) {
+			o.pool.cfg.Logger.Error("forward: the other node refuses this one", "to", o.addr, "cause", cause)
+		}
+		return
+	}
 	o.pool.lost.Add(1)
 	o.pool.cfg.Logger.Warn("forward: stream lost", "to", o.addr, "cause", cause)
 }
@@ -122,7 +129,7 @@ func (o *outbound) receive() error {
 	for {
 		r, err := o.stream.Recv()
 		if err != nil {
-			return fmt.Errorf("receive: %w", err)
+			return fmt.Errorf("receive: %w", refusal(err))
 		}
 		o.heard.Store(int64(time.Since(o.start)))
 		o.mu.Lock()
@@ -217,8 +224,9 @@ func (o *outbound) status(ctx context.Context) (Status, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(o.ctx, func() { cancel(context.Cause(o.ctx)) })()
-	r, err := o.client.Status(ctx, &pb.StatusRequest{})
+	r, err := o.client.Status(o.pool.cfg.withParty(ctx), &pb.StatusRequest{})
 	if err != nil {
+		err = refusal(err)
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
 		}
@@ -233,8 +241,9 @@ func (o *outbound) heads(ctx context.Context, q HeadsQuery) (Heads, error) {
 	defer cancel(nil)
 	defer context.AfterFunc(o.ctx, func() { cancel(context.Cause(o.ctx)) })()
 	var from peer.Peer
-	r, err := o.client.Heads(ctx, &pb.HeadsRequest{AfterIndex: q.AfterIndex, AfterSigned: q.AfterSigned}, grpc.Peer(&from))
+	r, err := o.client.Heads(o.pool.cfg.withParty(ctx), &pb.HeadsRequest{AfterIndex: q.AfterIndex, AfterSigned: q.AfterSigned}, grpc.Peer(&from))
 	if err != nil {
+		err = refusal(err)
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
 		}

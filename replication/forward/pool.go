@@ -18,6 +18,7 @@ type PoolStats struct {
 	Open                              int // streams now
 	Opened, OpenFailed, Lost, Evicted uint64
 	Batches, Commands, Unknown        uint64
+	Refused                           uint64 // streams that the other node refused
 }
 
 // Pool sends batches to leaders, over one stream for each address. Safe for
@@ -34,6 +35,8 @@ type Pool struct {
 
 	opened, openFailed, lost, evicted atomic.Uint64
 	batches, commands, unknown        atomic.Uint64
+	refused                           atomic.Uint64
+	said                              once
 }
 
 // NewPool checks the configuration. It does not connect.
@@ -50,6 +53,7 @@ func (p *Pool) Stats() PoolStats {
 	st := PoolStats{
 		Opened: p.opened.Load(), OpenFailed: p.openFailed.Load(), Lost: p.lost.Load(), Evicted: p.evicted.Load(),
 		Batches: p.batches.Load(), Commands: p.commands.Load(), Unknown: p.unknown.Load(),
+		Refused: p.refused.Load(),
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

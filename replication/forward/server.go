@@ -19,7 +19,11 @@ import (
 
 // ServerStats only rise.
 type ServerStats struct {
-	Streams, Batches, Commands, Probes, Busy, Refused uint64
+	Streams, Batches, Commands, Probes, Busy uint64
+
+	Refused        uint64 // calls of nodes that must not call
+	RefusedCluster uint64 // of these, nodes of another installation
+	RefusedVersion uint64 // of these, nodes of a version that does not fit
 }
 
 // Server takes batches from the region's other nodes.
@@ -37,6 +41,8 @@ type Server struct {
 	wg     sync.WaitGroup
 
 	streams, batches, commands, probes, busy, refused atomic.Uint64
+	refusedCluster, refusedVersion                    atomic.Uint64
+	said                                              once
 }
 
 // NewServer checks the configuration. status is called for every question about
@@ -60,6 +66,7 @@ func (s *Server) Stats() ServerStats {
 	return ServerStats{
 		Streams: s.streams.Load(), Batches: s.batches.Load(), Commands: s.commands.Load(),
 		Probes: s.probes.Load(), Busy: s.busy.Load(), Refused: s.refused.Load(),
+		RefusedCluster: s.refusedCluster.Load(), RefusedVersion: s.refusedVersion.Load(),
 	}
 }
 
@@ -114,7 +121,33 @@ func (s *Server) peer(ctx context.Context) (identity.ID, error) {
 		s.refused.Add(1)
 		return id, status.Error(codes.PermissionDenied, err.Error())
 	}
-	return id, nil
+	return id, s.fits(ctx, p, id)
+}
+
+// fits refuses nodes of another installation or version. It is logged once and
+// counted each time.
+func (s *Server) fits(ctx context.Context, from *peer.Peer, id identity.ID) error {
+	theirs, err := partyOf(ctx)
+	if err != nil {
+		s.refused.Add(1)
+		return status.Error(codes.FailedPrecondition, err.Error())
+	}
+	mismatch := s.cfg.Party.Fit(theirs)
+	if mismatch == nil {
+		return nil
+	}
+	s.refused.Add(1)
+	if mismatch.Cause == identity.CauseCluster {
+		s.refusedCluster.Add(1)
+	} else {
+		s.refusedVersion.Add(1)
+	}
+	if s.said.first(id.String() + " " + mismatch.Error()) {
+		s.cfg.Logger.Error("forward: node refused", "node", id.String(), "from", from.Addr.String(), "cause", mismatch.Cause, "detail", mismatch.Error())
+	}
+	// The text is for the other side: ours is theirs there.
+	back := &identity.Mismatch{Cause: mismatch.Cause, Ours: mismatch.Theirs, Theirs: mismatch.Ours}
+	return status.Error(codes.FailedPrecondition, back.Error())
 }
 
 // nodeOf is the node of the region at the other end, by its certificate.

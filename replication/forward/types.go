@@ -25,6 +25,9 @@ var (
 	ErrUnavailable = errors.New("forward: unavailable")
 	// ErrSilent: the leader did not answer probes.
 	ErrSilent = errors.New("forward: the leader is silent")
+	// ErrRefused: the other node, or this one, is of another installation, region or
+	// version; the text says what both are.
+	ErrRefused = errors.New("forward: refused")
 	// ErrClosed: the pool was closed.
 	ErrClosed = errors.New("forward: closed")
 )

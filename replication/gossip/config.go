@@ -21,6 +21,7 @@ const KeyBytes = 32
 type Config struct {
 	NodeID string
 	Region string
+	Party  identity.Party // this node's installation and versions; told to the others
 
 	Bind      string   // host:port for UDP and TCP; port 0 picks one, see Gossip.Addr
 	Advertise string   // host:port that others use; empty: the address that was bound
@@ -132,10 +133,14 @@ type wireMeta struct {
 	Forward  string `json:"f,omitempty"`
 	HTTP     string `json:"h,omitempty"`
 	Software string `json:"v,omitempty"`
+	Cluster  string `json:"c,omitempty"`
+	Min      uint32 `json:"l,omitempty"`
+	Max      uint32 `json:"u,omitempty"`
 }
 
 func (c Config) meta() ([]byte, error) {
 	return json.Marshal(wireMeta{
 		Node: c.NodeID, Region: c.Region, Raft: c.RaftAddr, Forward: c.ForwardAddr, HTTP: c.HTTPAddr, Software: c.Software,
+		Cluster: c.Party.Cluster, Min: c.Party.Min, Max: c.Party.Max,
 	})
 }

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/memberlist"
+
+	"meridian/replication/identity"
 )
 
 // Member is a node as it describes itself.
@@ -23,12 +25,15 @@ type Member struct {
 	GossipAddr                      string
 	RaftAddr, ForwardAddr, HTTPAddr string
 	Software                        string
+	Party                           identity.Party
 }
 
 // Stats are figures of one moment; all but Members only rise.
 type Stats struct {
 	Members        int    // alive, this node included
 	Foreign        uint64 // messages about nodes of another region
+	OtherCluster   uint64 // messages about nodes of another installation
+	OtherVersion   uint64 // messages about nodes of a version that does not fit
 	Unreadable     uint64 // messages about nodes whose description cannot be read
 	OverLimit      uint64 // messages about nodes beyond MaxMembers
 	JoinFailures   uint64
@@ -50,6 +55,9 @@ type Gossip struct {
 	wg     sync.WaitGroup
 	once   sync.Once
 	err    error
+
+	otherCluster, otherVersion atomic.Uint64
+	said                       map[string]bool // refusals that were logged; guarded by mu
 
 	foreign, unreadable, overLimit, joinFailures atomic.Uint64
 }
@@ -185,7 +193,7 @@ func (g *Gossip) Stats() Stats {
 	g.mu.Unlock()
 	replaced, dropped := g.events.lost()
 	return Stats{
-		Members: n, Foreign: g.foreign.Load(), Unreadable: g.unreadable.Load(), OverLimit: g.overLimit.Load(),
+		Members: n, Foreign: g.foreign.Load(), OtherCluster: g.otherCluster.Load(), OtherVersion: g.otherVersion.Load(), Unreadable: g.unreadable.Load(), OverLimit: g.overLimit.Load(),
 		JoinFailures: g.joinFailures.Load(), EventsReplaced: replaced, EventsDropped: dropped,
 	}
 }
@@ -219,10 +227,29 @@ func (g *Gossip) read(n *memberlist.Node) (Member, error) {
 	return Member{
 		ID: w.Node, Region: w.Region, GossipAddr: n.Address(),
 		RaftAddr: w.Raft, ForwardAddr: w.Forward, HTTPAddr: w.HTTP, Software: w.Software,
+		Party: identity.Party{Cluster: w.Cluster, Min: w.Min, Max: w.Max, Software: w.Software},
 	}, nil
 }
 
-var errForeign = errors.New("gossip: node of another region")
+var errForeign = errors.New("gossip: node that does not belong here")
+
+// maxSaid bounds what is remembered of refusals that were logged.
+const maxSaid = 64
+
+// refuse logs a refusal once: the node will be named again and again.
+func (g *Gossip) refuse(m Member, err error) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.said[err.Error()] {
+		return err
+	}
+	if g.said == nil || len(g.said) >= maxSaid {
+		g.said = map[string]bool{}
+	}
+	g.said[err.Error()] = true
+	g.cfg.Logger.Error("gossip: node refused", "node", m.ID, "at", m.GossipAddr, "err", err)
+	return err
+}
 
 // admit decides whether a node is one of ours.
 func (g *Gossip) admit(n *memberlist.Node) error {
@@ -233,8 +260,18 @@ func (g *Gossip) admit(n *memberlist.Node) error {
 	}
 	if m.Region != g.cfg.Region {
 		g.foreign.Add(1)
-		return fmt.Errorf("%w: %s at %s is of region %q, this is %q; give each region its own key and join list",
-			errForeign, m.ID, m.GossipAddr, m.Region, g.cfg.Region)
+		return g.refuse(m, fmt.Errorf("%w: %s at %s is of region %q, this is %q; give each region its own key and join list",
+			errForeign, m.ID, m.GossipAddr, m.Region, g.cfg.Region))
+	}
+	ours := g.cfg.Party
+	ours.Software = g.cfg.Software
+	if mismatch := ours.Fit(m.Party); mismatch != nil {
+		if mismatch.Cause == identity.CauseCluster {
+			g.otherCluster.Add(1)
+		} else {
+			g.otherVersion.Add(1)
+		}
+		return g.refuse(m, fmt.Errorf("%w: %s at %s: %w", errForeign, m.ID, m.GossipAddr, mismatch))
 	}
 	g.mu.Lock()
 	_, known := g.alive[m.ID]

@@ -7,8 +7,11 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"meridian/replication/identity"
 )
 
 func eventually(t *testing.T, what string, ok func() bool) {
@@ -77,7 +80,7 @@ func TestNodesFindEachOther(t *testing.T) {
 	}
 	m, ok := c.Member("n2")
 	want := Member{
-		ID: "n2", Region: "north", GossipAddr: b.Addr(), Software: "v1",
+		ID: "n2", Region: "north", GossipAddr: b.Addr(), Software: "v1", Party: identity.Party{Software: "v1"},
 		RaftAddr: "10.0.0.1:1", ForwardAddr: "10.0.0.1:2", HTTPAddr: "10.0.0.1:3",
 	}
 	if !ok || m != want {
@@ -115,6 +118,56 @@ func TestDeadNodeIsNoticed(t *testing.T) {
 		}
 		return last.Kind == Gone && last.Member.ID == "n2" && last.Member.RaftAddr == "10.0.0.1:1"
 	})
+}
+
+// TestOtherPartiesStayOutside: nodes of another installation or version, with the
+// region's key, are no members on either side; it is said once and counted.
+func TestOtherPartiesStayOutside(t *testing.T) {
+	var log syncBuffer
+	cfg := testConfig("north", "n1", 'k')
+	cfg.Party = identity.Party{Cluster: "acme", Min: 2, Max: 3}
+	cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	a := start(t, cfg)
+	cfg = testConfig("north", "n2", 'k', a.Addr())
+	cfg.Party = identity.Party{Cluster: "test", Min: 2, Max: 3}
+	b := start(t, cfg)
+	cfg = testConfig("north", "n3", 'k', a.Addr())
+	cfg.Party = identity.Party{Cluster: "acme", Min: 1, Max: 1}
+	c := start(t, cfg)
+	cfg = testConfig("north", "n4", 'k', a.Addr())
+	cfg.Party = identity.Party{Cluster: "acme", Min: 3, Max: 4}
+	d := start(t, cfg)
+	eventually(t, "both are refused again and again, the one that fits is in", func() bool {
+		s := a.Stats()
+		return s.OtherCluster > 2 && s.OtherVersion > 2 && ids(a) == "n1 n4" && ids(d) == "n1 n4"
+	})
+	if ids(b) != "n2" || ids(c) != "n3" {
+		t.Errorf("members: %s; %s", ids(b), ids(c))
+	}
+	said := log.String()
+	for _, want := range []string{`\"test\", this process to \"acme\"`, "versions 1 to 1 (software v1), this process 2 to 3"} {
+		if n := strings.Count(said, want); n != 1 {
+			t.Errorf("%s is said %d times in\n%s", want, n, said)
+		}
+	}
+}
+
+// syncBuffer is written by several goroutines.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
 }
 
 func TestForeignAndKeylessNodes(t *testing.T) {

@@ -81,6 +81,9 @@ func (l lineLogger) Write(line []byte) (int, error) {
 			break
 		}
 	}
+	if bytes.Contains(rest, []byte(errForeign.Error())) {
+		level = slog.LevelDebug // we have said it, once
+	}
 	l.to.Log(context.Background(), level, string(rest))
 	return len(line), nil
 }

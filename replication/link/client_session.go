@@ -42,7 +42,8 @@ type clientSession struct {
 func (s *clientSession) open() error {
 	h := s.c.source.Hello()
 	h.Region, h.Node = s.c.cfg.Region, s.c.cfg.Node
-	h.ProtocolVersion, h.SoftwareVersion = ProtocolVersion, s.c.cfg.SoftwareVersion
+	h.ProtocolVersion, h.MinProtocolVersion = ProtocolVersion, MinProtocolVersion
+	h.Cluster, h.SoftwareVersion = s.c.cfg.Cluster, s.c.cfg.SoftwareVersion
 	if err := s.stream.Send(&pb.Up{Message: &pb.Up_Hello{Hello: helloToWire(h)}}); err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("send hello: %w", err)
 	} // io.EOF: the stream has ended, Recv says why

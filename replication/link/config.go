@@ -26,6 +26,7 @@ const (
 
 // ClientConfig says who the region is and where the centre is.
 type ClientConfig struct {
+	Cluster         string // name of the installation; the server's must be the same
 	Region          string
 	Node            string
 	Addresses       []string    // host:port of the centre's servers, tried in turn
@@ -94,6 +95,9 @@ func (c ClientConfig) Validate() error {
 
 // ServerConfig sets the limits of the centre's side.
 type ServerConfig struct {
+	Cluster         string // name of the installation; regions of another are refused
+	SoftwareVersion string
+
 	Credit     int // unacknowledged batches that a region may have on the way
 	MaxEntries int // in a batch
 	MaxBytes   int // of a batch's entries, or of the rows in one message; a single one may be longer, up to 4 MiB more

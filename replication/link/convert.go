@@ -5,7 +5,8 @@ import pb "meridian/proto/meridian/v1"
 func helloToWire(h Hello) *pb.Hello {
 	return &pb.Hello{
 		Region: h.Region, Node: h.Node, Epoch: h.Epoch, RaftTerm: h.Term, LastSeq: h.LastSeq, HeadHash: h.HeadHash,
-		AckedSeq: h.AckedSeq, FeedVersion: h.FeedVersion, ProtocolVersion: h.ProtocolVersion, SoftwareVersion: h.SoftwareVersion,
+		AckedSeq: h.AckedSeq, FeedVersion: h.FeedVersion, ProtocolVersion: h.ProtocolVersion, MinProtocolVersion: h.MinProtocolVersion,
+		SoftwareVersion: h.SoftwareVersion, Cluster: h.Cluster,
 	}
 }
 
@@ -13,7 +14,8 @@ func helloFromWire(h *pb.Hello) Hello {
 	return Hello{
 		Region: h.GetRegion(), Node: h.GetNode(), Epoch: h.GetEpoch(), Term: h.GetRaftTerm(), LastSeq: h.GetLastSeq(),
 		HeadHash: h.GetHeadHash(), AckedSeq: h.GetAckedSeq(), FeedVersion: h.GetFeedVersion(),
-		ProtocolVersion: h.GetProtocolVersion(), SoftwareVersion: h.GetSoftwareVersion(),
+		ProtocolVersion: h.GetProtocolVersion(), MinProtocolVersion: h.GetMinProtocolVersion(),
+		SoftwareVersion: h.GetSoftwareVersion(), Cluster: h.GetCluster(),
 	}
 }
 
@@ -44,11 +46,11 @@ func wantedFromWire(w *pb.Wanted) Wanted {
 }
 
 func healthToWire(h Health) *pb.Health {
-	return &pb.Health{Mode: h.Mode, BacklogEntries: h.BacklogEntries, ClockUnixMicros: h.ClockUnixMicros}
+	return &pb.Health{Mode: h.Mode, BacklogEntries: h.BacklogEntries, ClockUnixMicros: h.ClockUnixMicros, FeedVersion: h.FeedVersion}
 }
 
 func healthFromWire(h *pb.Health) Health {
-	return Health{Mode: h.GetMode(), BacklogEntries: h.GetBacklogEntries(), ClockUnixMicros: h.GetClockUnixMicros()}
+	return Health{Mode: h.GetMode(), BacklogEntries: h.GetBacklogEntries(), ClockUnixMicros: h.GetClockUnixMicros(), FeedVersion: h.GetFeedVersion()}
 }
 
 func welcomeToWire(w Welcome) *pb.Welcome {

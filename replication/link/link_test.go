@@ -339,6 +339,25 @@ func TestProtocolRules(t *testing.T) {
 		t.Errorf("unknown version: %v", r)
 	}
 
+	spans := good // both versions: 0 to 99 holds ours
+	spans.ProtocolVersion, spans.MinProtocolVersion = 99, 1
+	s = openRaw(t, ca, "north", "n1", srv.addr)
+	s.hello(spans)
+	if m := s.next(); m.GetWelcome() == nil {
+		t.Errorf("versions 1 to 99: %v", m)
+	}
+
+	foreign := good
+	foreign.Cluster = "test"
+	s = openRaw(t, ca, "north", "n1", srv.addr)
+	s.hello(foreign)
+	if r := s.next().GetRefused(); Code(r.GetCode()) != CodeCluster || !strings.Contains(r.GetDetail(), `"test", this centre to ""`) || r.GetRemedy() == "" {
+		t.Errorf("another cluster: %v", r)
+	}
+	if n := srv.Stats().Refusals; n[CodeCluster] != 1 || n[CodeVersion] != 1 {
+		t.Errorf("refusals are counted as %v", n)
+	}
+
 	s = openRaw(t, ca, "north", "n1", srv.addr)
 	if _, err := s.stream.Recv(); err == nil {
 		t.Error("a stream without hello was answered")

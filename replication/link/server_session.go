@@ -100,11 +100,25 @@ func (ss *serverSession) receiveHello(ctx context.Context) (*pb.Up, error) {
 
 func (ss *serverSession) checkHello() *Refused {
 	h := ss.hello
+	cfg := ss.srv.cfg
+	ours := identity.Party{Cluster: cfg.Cluster, Min: MinProtocolVersion, Max: ProtocolVersion, Software: cfg.SoftwareVersion}
+	theirs := identity.Party{Cluster: h.Cluster, Min: h.MinProtocolVersion, Max: h.ProtocolVersion, Software: h.SoftwareVersion}
+	if theirs.Min == 0 || theirs.Min > theirs.Max {
+		theirs.Min = theirs.Max
+	}
+	mismatch := ours.Fit(theirs)
 	switch {
-	case h.ProtocolVersion < MinProtocolVersion || h.ProtocolVersion > ProtocolVersion:
+	case mismatch != nil && mismatch.Cause == identity.CauseCluster:
 		return &Refused{
-			Code:   CodeVersion,
-			Detail: fmt.Sprintf("protocol version %d, this centre speaks %d to %d", h.ProtocolVersion, MinProtocolVersion, ProtocolVersion),
+			Code:   CodeCluster,
+			Detail: fmt.Sprintf("the region belongs to cluster %q, this centre to %q", theirs.Cluster, ours.Cluster),
+			Remedy: "give the node the addresses of its own centre, or correct the cluster in the configuration",
+		}
+	case mismatch != nil:
+		return &Refused{
+			Code: CodeVersion,
+			Detail: fmt.Sprintf("the region speaks protocol %d to %d (software %s), this centre %d to %d (software %s)",
+				theirs.Min, theirs.Max, theirs.Software, ours.Min, ours.Max, ours.Software),
 			Remedy: "upgrade the older side",
 		}
 	case h.Region != ss.who.Region || ss.who.Node != "" && h.Node != ss.who.Node:

@@ -24,8 +24,10 @@ type Hello struct {
 	AckedSeq    uint64 // last entry known to be acknowledged
 	FeedVersion uint64 // number of the last feed row applied
 
-	ProtocolVersion uint32 // set by the client
-	SoftwareVersion string
+	Cluster            string // this and what follows is set by the client
+	ProtocolVersion    uint32 // newest that it speaks
+	MinProtocolVersion uint32 // oldest
+	SoftwareVersion    string
 }
 
 // Batch is a run of entries without gaps: Entries[i] has seq FirstSeq+i.
@@ -72,6 +74,7 @@ type Health struct {
 	Mode            string
 	BacklogEntries  uint64
 	ClockUnixMicros int64
+	FeedVersion     uint64 // number of the last feed row applied
 }
 
 // Welcome accepts a stream and says from where to go on.
@@ -115,6 +118,7 @@ const (
 	CodeVersion
 	CodeProtocol
 	CodeHeld
+	CodeCluster
 	codeCount
 )
 
@@ -122,7 +126,7 @@ const (
 func (c Code) String() string {
 	names := [...]string{
 		"UNSPECIFIED", "STALE_EPOCH", "STALE_TERM", "GAP", "BAD_HASH", "UNKNOWN_REGION",
-		"REVOKED", "REGION_MISMATCH", "VERSION", "PROTOCOL", "HELD",
+		"REVOKED", "REGION_MISMATCH", "VERSION", "PROTOCOL", "HELD", "CLUSTER",
 	}
 	if c < 0 || int(c) >= len(names) {
 		return fmt.Sprintf("CODE_%d", int(c))

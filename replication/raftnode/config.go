@@ -15,9 +15,10 @@ import (
 
 // Config says who the node is and sets its limits. Start from DefaultConfig.
 type Config struct {
-	NodeID string // unique in the region and for all time; see identity.ValidName
-	Region string
-	Dir    string // made when missing, mode 0700
+	NodeID  string // unique in the region and for all time; see identity.ValidName
+	Region  string
+	Cluster string // name of the installation; peers of another are refused
+	Dir     string // made when missing, mode 0700
 
 	Bind      string // host:port to listen on; port 0 picks one, see Node.Addr
 	Advertise string // host:port that peers dial; empty: the address that was bound

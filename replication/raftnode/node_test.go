@@ -136,11 +136,15 @@ func TestForeignNodesAreRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		conf.NextProtos = []string{"meridian-raft/"}
 		return conf
 	}
+	otherCluster := settings(c.ca, identity.Node("north", "n2"))
+	otherCluster.NextProtos = []string{"meridian-raft/other"}
 	refused := target.Stats().PeersRefused
 	for name, conf := range map[string]*tls.Config{
 		"another region":    settings(c.ca, identity.Node("south", "n1")),
+		"another cluster":   otherCluster,
 		"the centre":        settings(c.ca, identity.Centre()),
 		"another authority": settings(stranger, identity.Node("north", "n2")),
 	} {

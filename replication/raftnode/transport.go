@@ -88,7 +88,7 @@ func listenTLS(cfg Config, c *counters) (*tlsLayer, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &tlsLayer{
-		listener: ln, addr: ln.Addr(), config: cfg.TLS, region: cfg.Region, log: cfg.Logger,
+		listener: ln, addr: ln.Addr(), config: ofCluster(cfg), region: cfg.Region, log: cfg.Logger,
 		sometime: rate.Sometimes{Interval: time.Second}, counters: c,
 		ready: make(chan net.Conn), ctx: ctx, cancel: cancel, live: map[*liveConn]struct{}{},
 	}
@@ -97,6 +97,22 @@ func listenTLS(cfg Config, c *counters) (*tlsLayer, error) {
 	}
 	l.wg.Go(l.acceptLoop)
 	return l, nil
+}
+
+// ofCluster has both sides of a handshake name their installation (ALPN, RFC 7301),
+// so that a node of another one is refused before raft hears of it.
+func ofCluster(cfg Config) *tls.Config {
+	c := cfg.TLS.Clone()
+	own := "meridian-raft/" + cfg.Cluster
+	c.NextProtos = []string{own}
+	c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if !slices.Contains(hello.SupportedProtos, own) {
+			return nil, fmt.Errorf("%w: the peer speaks %q, this node %q: correct the address or the cluster in the configuration",
+				identity.ErrWrongPeer, hello.SupportedProtos, own)
+		}
+		return nil, nil
+	}
+	return c
 }
 
 func (l *tlsLayer) acceptLoop() {

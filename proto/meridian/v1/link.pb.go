@@ -45,6 +45,8 @@ const (
 	// A signed head contradicts the ledger: nothing is taken of the region until
 	// a person has looked.
 	RefusedCode_REFUSED_CODE_HELD RefusedCode = 10
+	// The region belongs to another installation.
+	RefusedCode_REFUSED_CODE_CLUSTER RefusedCode = 11
 )
 
 // Enum value maps for RefusedCode.
@@ -61,6 +63,7 @@ var (
 		8:  "REFUSED_CODE_VERSION",
 		9:  "REFUSED_CODE_PROTOCOL",
 		10: "REFUSED_CODE_HELD",
+		11: "REFUSED_CODE_CLUSTER",
 	}
 	RefusedCode_value = map[string]int32{
 		"REFUSED_CODE_UNSPECIFIED":     0,
@@ -74,6 +77,7 @@ var (
 		"REFUSED_CODE_VERSION":         8,
 		"REFUSED_CODE_PROTOCOL":        9,
 		"REFUSED_CODE_HELD":            10,
+		"REFUSED_CODE_CLUSTER":         11,
 	}
 )
 
@@ -380,11 +384,16 @@ type Hello struct {
 	// Last entry that the region knows to be acknowledged.
 	AckedSeq uint64 `protobuf:"varint,7,opt,name=acked_seq,json=ackedSeq,proto3" json:"acked_seq,omitempty"`
 	// Number of the last feed row that the region has applied.
-	FeedVersion     uint64 `protobuf:"varint,8,opt,name=feed_version,json=feedVersion,proto3" json:"feed_version,omitempty"`
+	FeedVersion uint64 `protobuf:"varint,8,opt,name=feed_version,json=feedVersion,proto3" json:"feed_version,omitempty"`
+	// Newest version that the region speaks; min_protocol_version is the oldest,
+	// 0 for none but the newest.
 	ProtocolVersion uint32 `protobuf:"varint,9,opt,name=protocol_version,json=protocolVersion,proto3" json:"protocol_version,omitempty"`
 	SoftwareVersion string `protobuf:"bytes,10,opt,name=software_version,json=softwareVersion,proto3" json:"software_version,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Name of the installation.
+	Cluster            string `protobuf:"bytes,11,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	MinProtocolVersion uint32 `protobuf:"varint,12,opt,name=min_protocol_version,json=minProtocolVersion,proto3" json:"min_protocol_version,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Hello) Reset() {
@@ -485,6 +494,20 @@ func (x *Hello) GetSoftwareVersion() string {
 		return x.SoftwareVersion
 	}
 	return ""
+}
+
+func (x *Hello) GetCluster() string {
+	if x != nil {
+		return x.Cluster
+	}
+	return ""
+}
+
+func (x *Hello) GetMinProtocolVersion() uint32 {
+	if x != nil {
+		return x.MinProtocolVersion
+	}
+	return 0
 }
 
 // Batch is a run of entries without gaps: entries[i] has seq first_seq + i.
@@ -679,8 +702,10 @@ type Health struct {
 	Mode            string                 `protobuf:"bytes,1,opt,name=mode,proto3" json:"mode,omitempty"`
 	BacklogEntries  uint64                 `protobuf:"varint,2,opt,name=backlog_entries,json=backlogEntries,proto3" json:"backlog_entries,omitempty"`
 	ClockUnixMicros int64                  `protobuf:"varint,3,opt,name=clock_unix_micros,json=clockUnixMicros,proto3" json:"clock_unix_micros,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Number of the last feed row that the region has applied.
+	FeedVersion   uint64 `protobuf:"varint,4,opt,name=feed_version,json=feedVersion,proto3" json:"feed_version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Health) Reset() {
@@ -730,6 +755,13 @@ func (x *Health) GetBacklogEntries() uint64 {
 func (x *Health) GetClockUnixMicros() int64 {
 	if x != nil {
 		return x.ClockUnixMicros
+	}
+	return 0
+}
+
+func (x *Health) GetFeedVersion() uint64 {
+	if x != nil {
+		return x.FeedVersion
 	}
 	return 0
 }
@@ -1177,7 +1209,7 @@ const file_meridian_v1_link_proto_rawDesc = "" +
 	"\x04feed\x18\x03 \x01(\v2\x11.meridian.v1.FeedH\x00R\x04feed\x12-\n" +
 	"\x06credit\x18\x04 \x01(\v2\x13.meridian.v1.CreditH\x00R\x06credit\x120\n" +
 	"\arefused\x18\x05 \x01(\v2\x14.meridian.v1.RefusedH\x00R\arefusedB\t\n" +
-	"\amessage\"\xb4\x02\n" +
+	"\amessage\"\x80\x03\n" +
 	"\x05Hello\x12\x16\n" +
 	"\x06region\x18\x01 \x01(\tR\x06region\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x14\n" +
@@ -1189,7 +1221,9 @@ const file_meridian_v1_link_proto_rawDesc = "" +
 	"\ffeed_version\x18\b \x01(\x04R\vfeedVersion\x12)\n" +
 	"\x10protocol_version\x18\t \x01(\rR\x0fprotocolVersion\x12)\n" +
 	"\x10software_version\x18\n" +
-	" \x01(\tR\x0fsoftwareVersion\"\x8e\x01\n" +
+	" \x01(\tR\x0fsoftwareVersion\x12\x18\n" +
+	"\acluster\x18\v \x01(\tR\acluster\x120\n" +
+	"\x14min_protocol_version\x18\f \x01(\rR\x12minProtocolVersion\"\x8e\x01\n" +
 	"\x05Batch\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x1b\n" +
 	"\tfirst_seq\x18\x02 \x01(\x04R\bfirstSeq\x12\x1b\n" +
@@ -1202,11 +1236,12 @@ const file_meridian_v1_link_proto_rawDesc = "" +
 	"WantedItem\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12!\n" +
 	"\fwanted_total\x18\x02 \x01(\x03R\vwantedTotal\x12\x14\n" +
-	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\"q\n" +
+	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\"\x94\x01\n" +
 	"\x06Health\x12\x12\n" +
 	"\x04mode\x18\x01 \x01(\tR\x04mode\x12'\n" +
 	"\x0fbacklog_entries\x18\x02 \x01(\x04R\x0ebacklogEntries\x12*\n" +
-	"\x11clock_unix_micros\x18\x03 \x01(\x03R\x0fclockUnixMicros\"\x1d\n" +
+	"\x11clock_unix_micros\x18\x03 \x01(\x03R\x0fclockUnixMicros\x12!\n" +
+	"\ffeed_version\x18\x04 \x01(\x04R\vfeedVersion\"\x1d\n" +
 	"\x05Heads\x12\x14\n" +
 	"\x05heads\x18\x01 \x03(\fR\x05heads\"\xa4\x01\n" +
 	"\aWelcome\x12\x14\n" +
@@ -1236,7 +1271,7 @@ const file_meridian_v1_link_proto_rawDesc = "" +
 	"\aRefused\x12,\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x18.meridian.v1.RefusedCodeR\x04code\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x16\n" +
-	"\x06remedy\x18\x03 \x01(\tR\x06remedy*\xc0\x02\n" +
+	"\x06remedy\x18\x03 \x01(\tR\x06remedy*\xda\x02\n" +
 	"\vRefusedCode\x12\x1c\n" +
 	"\x18REFUSED_CODE_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18REFUSED_CODE_STALE_EPOCH\x10\x01\x12\x1b\n" +
@@ -1249,7 +1284,8 @@ const file_meridian_v1_link_proto_rawDesc = "" +
 	"\x14REFUSED_CODE_VERSION\x10\b\x12\x19\n" +
 	"\x15REFUSED_CODE_PROTOCOL\x10\t\x12\x15\n" +
 	"\x11REFUSED_CODE_HELD\x10\n" +
-	"26\n" +
+	"\x12\x18\n" +
+	"\x14REFUSED_CODE_CLUSTER\x10\v26\n" +
 	"\x04Link\x12.\n" +
 	"\x04Sync\x12\x0f.meridian.v1.Up\x1a\x11.meridian.v1.Down(\x010\x01B'Z%meridian/proto/meridian/v1;meridianv1b\x06proto3"
 
