@@ -190,7 +190,7 @@ func (s *Server) serveHTTP(ctx context.Context) error {
 	sv := s.services
 	s.api = api.New(api.Deps{Runner: s.db, Access: sv.Access, Accounts: sv.Accounts, Catalog: sv.Catalog, Orders: sv.Orders, Payments: sv.Payments,
 		Registry: sv.Registry, Regions: sv.Regions, Statement: sv.Statement, AccountRows: s.db.Accounts, BucketRows: s.db.Buckets,
-		OrderRows: s.db.Orders, LedgerRows: s.db.Ledger, FeedRows: s.db.Feed, Ready: s.db.Ready, Log: s.log})
+		OrderRows: s.db.Orders, LedgerRows: s.db.Ledger, FeedRows: s.db.Feed, Ready: s.db.Ready, Links: s.links, Log: s.log})
 	handler, err := s.handler()
 	if err != nil {
 		return err
@@ -224,6 +224,20 @@ func (s *Server) serveHTTP(ctx context.Context) error {
 		}
 	})
 	return nil
+}
+
+// links is what the API tells of the regions' streams on this server.
+func (s *Server) links() map[string]api.Link {
+	out := map[string]api.Link{}
+	for _, e := range s.link.Ends() {
+		out[e.Region] = api.Link{Node: e.Node, Cause: e.Cause.String(), Reason: e.Reason, EndedAt: e.At.UTC().Format(time.RFC3339Nano)}
+	}
+	for _, l := range s.link.Sessions() {
+		now := out[l.Region]
+		now.Connected, now.Node = true, l.Node
+		out[l.Region] = now
+	}
+	return out
 }
 
 // handler serves the API, counted, and beside it metrics, status and profiles.

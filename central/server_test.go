@@ -256,12 +256,15 @@ func testServer(t *testing.T, beforeCommit func(op string, attempt int) error) {
 	if st := do(t, r, http.StatusOK); st["closing"] != "7.00" || st["charges"] != "3.00" || st["credits"] != "10.00" {
 		t.Errorf("statement closes at %v after charges of %v", st["closing"], st["charges"])
 	}
+	if g := regionLink(t, s); g["connected"] != true || g["node"] != "n1" || g["cause"] != nil {
+		t.Errorf("the region's link while it is up: %v", g)
+	}
 	scraped := scrape(t, s)
 	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(scraped, "feed_rows_total 6") && time.Now().Before(deadline); {
 		scraped = scrape(t, s) // the sequencer counts after it has numbered
 	}
 	for _, want := range []string{"ingest_batches_total 5", "ingest_entries_total 31", "ingest_repeated_total 0", "ingest_suspended_total 0",
-		`link_sessions{region="north"} 1`, "link_streams_total 1", "feed_failures_total 0", `http_requests_total{class="2xx"} 5`,
+		`link_sessions{region="north"} 1`, "link_streams_total 1", "feed_failures_total 0", `http_requests_total{class="2xx"} 6`,
 		`http_requests_total{class="4xx"} 0`, "transactions_unknown_total 0", "db_connections_max 16", `db_connections{state="idle"} `,
 		"transactions_total ", "transaction_retries_total ", "transactions_given_up_total 0", "feed_rows_total 6"} {
 		if !strings.Contains(scraped, "\nmeridian_central_"+want) {
@@ -269,6 +272,12 @@ func testServer(t *testing.T, beforeCommit func(op string, attempt int) error) {
 		}
 	}
 	documented(t, cfg.Registry)
+	cancel()
+	for deadline := time.Now().Add(20 * time.Second); regionLink(t, s)["cause"] != "lost"; <-time.After(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the region's link after its leader has gone: %v", regionLink(t, s))
+		}
+	}
 	s.Close()
 	start(t, cfg) // the registry takes a server again after the one before it was closed
 }
@@ -309,6 +318,18 @@ func documented(t *testing.T, reg *metrics.Registry) {
 			t.Errorf("documented and not exported: %s", line)
 		}
 	}
+}
+
+// regionLink is the link of the only region, as the API tells it.
+func regionLink(t *testing.T, s *central.Server) map[string]any {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+s.HTTPAddr()+"/v1/regions", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	l, _ := do(t, r, http.StatusOK)["regions"].([]any)[0].(map[string]any)["link"].(map[string]any)
+	return l
 }
 
 func scrape(t *testing.T, s *central.Server) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"meridian/edge/command"
@@ -95,10 +96,15 @@ func (n *Node) watch(ctx context.Context) {
 
 func (n *Node) noLeader() error { return n.hasLeader(context.Background()) }
 
+// isolated names the cause where it is known: on the leader, which holds the link.
 func (n *Node) isolated() (err error) {
+	cause := ""
+	if l := n.link.State(); l.Cause != link.CauseNone && n.store.IsLeader() {
+		cause = strings.TrimRight(" ("+l.Cause.String()+" "+l.Reason, " ") + ")"
+	}
 	n.store.View(func(s *fsm.State) {
 		if s.Mode == command.Isolated {
-			err = fmt.Errorf("isolated since %s, %d entries wait for the centre", time.UnixMicro(s.ModeSince).UTC().Format(time.RFC3339), s.Backlog())
+			err = fmt.Errorf("isolated since %s%s, %d entries wait for the centre", time.UnixMicro(s.ModeSince).UTC().Format(time.RFC3339), cause, s.Backlog())
 		}
 	})
 	return err

@@ -222,6 +222,14 @@ func TestTheCentresDatabaseIsNoConcernOfTheEdge(t *testing.T) {
 		return !s.LinkConnected && s.LinkCause == "unavailable" && s.LinkReason == "database_full" && s.Backlog > 0
 	})
 	until("isolated", func(s Status) bool { return s.Mode == "isolated" })
+	until("the alarm names the cause", func(s Status) bool {
+		for _, a := range s.Alarms {
+			if a.Name == "region_isolated" && strings.Contains(a.Detail, "unavailable database_full") {
+				return true
+			}
+		}
+		return false
+	})
 	for range 5 {
 		live()
 	}

@@ -60,6 +60,7 @@ type Deps struct {
 	LedgerRows  func(store.Tx) ledger.Store
 	FeedRows    func(store.Tx) feed.Store
 	Ready       func(ctx context.Context) error // nil when requests can be served
+	Links       func() map[string]Link          // by region; nil where no link is served
 	Log         *slog.Logger
 }
 

@@ -177,6 +177,16 @@ type regionBody struct {
 	Held      string  `json:"held,omitempty"` // why nothing is taken until a person has looked
 
 	Signed []signedBody `json:"signed,omitempty"` // newest head of each node, as this server had it
+	Link   *Link        `json:"link,omitempty"`   // as this server has it; absent when the region has not come here
+}
+
+// Link is a region's stream, as one server of the centre sees it.
+type Link struct {
+	Connected bool   `json:"connected"`
+	Node      string `json:"node"`             // of the stream, or of the one that ended last
+	Cause     string `json:"cause,omitempty"`  // why the newest stream that is over ended: a name of package link
+	Reason    string `json:"reason,omitempty"` // a refusal's code, or what was lacking here
+	EndedAt   string `json:"ended_at,omitempty"`
 }
 
 type signedBody struct {

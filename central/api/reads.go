@@ -98,7 +98,14 @@ func (a *API) getRegions(r *http.Request) (any, error) {
 			out[i].Signed = append(out[i].Signed, signedBody{Node: h.Node, Seq: h.Seq, At: instant(h.At)})
 		}
 	}
+	links := map[string]Link{}
+	if a.Links != nil {
+		links = a.Links()
+	}
 	for i := range out {
+		if l, ok := links[out[i].Name]; ok {
+			out[i].Link = &l
+		}
 		if h, ok := a.Regions.Report(out[i].Name); ok {
 			out[i].Mode, out[i].Node, out[i].Backlog, out[i].HeardAt = h.Mode, h.Node, &h.BacklogEntries, instant(h.At.UnixMicro())
 		}

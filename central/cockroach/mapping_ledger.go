@@ -212,7 +212,7 @@ func (t feedStore) Number(ctx context.Context, region string, last uint64, in []
 	kinds, ids := column(in, func(c feed.Change) string { return string(c.Kind) }), column(in, func(c feed.Change) string { return c.ID })
 	versions := column(in, func(c feed.Change) int64 { return int64(c.Version) })
 	if _, err := t.exec(ctx, "number feed rows", `INSERT INTO feed_rows (region, number, kind, entity, version, body)
-		SELECT $1, number, kind, entity, version, body
+		SELECT $1::TEXT, number, kind, entity, version, body
 		FROM unnest($2::INT8[], $3::TEXT[], $4::TEXT[], $5::INT8[], $6::BYTEA[]) AS t (number, kind, entity, version, body)`,
 		region, numbers, kinds, ids, versions, column(in, func(c feed.Change) []byte { return c.Body })); err != nil {
 		return err
