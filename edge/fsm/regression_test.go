@@ -157,3 +157,21 @@ func TestNewPasswordLeavesTheServiceAlone(t *testing.T) {
 	r.want("password", string(l.Password), "sealed")
 	r.want("NT hash", string(l.NTHash), "hash")
 }
+
+// A period that could not be paid, because another subscription of the account held
+// money for a session, is paid when the session gives it back: nobody has to pay in
+// for it.
+func TestMoneyGivenBackPaysALapsedPeriod(t *testing.T) {
+	r := newRegion(t, 10_200_000, perGigabyte(), flat())
+	if res := r.login("1"); res.Code != command.OK {
+		t.Fatalf("login: %+v", res)
+	}
+	r.feed(feed.KindSubscription, "beside", &feed.Subscription{ID: "beside", Account: "a", Login: "v", Offering: "flat"})
+	if got := r.s.FindLogin("v").Reason; got != command.ReasonUnpaid {
+		t.Fatalf("while 0.50 of 10.20 is held a fee of 10.00 is %s", got)
+	}
+	r.tick(600) // the reservation ends
+	if got := r.s.FindLogin("v").Reason; got != command.ReasonNone {
+		t.Errorf("with 10.20 free the login is refused: %s", got)
+	}
+}

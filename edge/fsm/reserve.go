@@ -283,6 +283,11 @@ func (s *State) releaseHold(hold *[]verify.Part, account string) {
 	for _, b := range s.byAccount[account] {
 		s.settle(b)
 	}
+	for _, sub := range s.accountSubs[account] { // what is free now may pay a period that lapsed
+		if sub.Lapsed {
+			s.renewSoon(sub)
+		}
+	}
 }
 
 // settle repays what was borrowed and returns what the centre asks back.

@@ -20,27 +20,31 @@ type books struct {
 	quarantine       int
 	used             map[priced]int64 // octets
 	taken            map[priced]int64 // charges and overrun
-	version          map[journal.SessionKey]uint32
+	stretch          map[journal.SessionKey]priced
 	seen             map[journal.SessionKey]uint64 // octets
 	spent            map[string]int64              // by account
 	debited          map[string]int64              // by order
 	answer           map[string]string             // by order
 	barred           map[string]bool               // subscriptions, by the orders executed
+	offering         map[string]string             // the same, where one changed it
 	paidFrom         map[string]int64              // subscriptions, start of the newest period
 }
 
-// priced is the usage of a session that one version prices.
+// priced is a stretch of a session that one version of an offering prices: it is
+// rounded once.
 type priced struct {
-	session journal.SessionKey
-	version uint32
+	session  journal.SessionKey
+	number   int // of the stretch in its session
+	offering string
+	version  uint32
 }
 
 // read reads all ledgers and holds them against what was truly used, paid and
 // ordered.
 func (a *auditor) read(offerings []*tariff.Offering) (*books, error) {
 	b := &books{
-		used: map[priced]int64{}, taken: map[priced]int64{}, version: map[journal.SessionKey]uint32{}, seen: map[journal.SessionKey]uint64{},
-		spent: map[string]int64{}, debited: map[string]int64{}, answer: map[string]string{}, barred: map[string]bool{}, paidFrom: map[string]int64{},
+		used: map[priced]int64{}, taken: map[priced]int64{}, stretch: map[journal.SessionKey]priced{}, seen: map[journal.SessionKey]uint64{},
+		spent: map[string]int64{}, debited: map[string]int64{}, answer: map[string]string{}, barred: map[string]bool{}, offering: map[string]string{}, paidFrom: map[string]int64{},
 	}
 	for _, r := range a.w.regions {
 		err := a.w.office.store.Reader().Entries(context.Background(), r.name, func(_, _ uint64, raw []byte, _ journal.Hash) error {
@@ -72,16 +76,18 @@ func (a *auditor) take(b *books, e *journal.Entry) error {
 	}
 	switch e.Kind {
 	case journal.KindUsage:
-		b.version[e.Session] = e.Usage.OfferingVersion
-		octets := e.Usage.InOctets + e.Usage.OutOctets
-		if e.Usage.Offering == "volume" {
-			b.used[priced{e.Session, e.Usage.OfferingVersion}] += int64(octets)
+		at := b.stretch[e.Session]
+		if at.offering != e.Usage.Offering || at.version != e.Usage.OfferingVersion {
+			at = priced{e.Session, at.number + 1, e.Usage.Offering, e.Usage.OfferingVersion}
+			b.stretch[e.Session] = at
 		}
+		octets := e.Usage.InOctets + e.Usage.OutOctets
+		b.used[at] += int64(octets)
 		b.seen[e.Session] += octets
 	case journal.KindCharge:
-		b.taken[priced{e.Session, b.version[e.Session]}] += e.Amount
+		b.taken[b.stretch[e.Session]] += e.Amount
 	case journal.KindOverrun:
-		b.taken[priced{e.Session, b.version[e.Session]}] += e.Amount
+		b.taken[b.stretch[e.Session]] += e.Amount
 		b.overrun += e.Amount
 	case journal.KindOrderDebit:
 		b.debited[e.Ref] += e.Amount
@@ -94,6 +100,8 @@ func (a *auditor) take(b *books, e *journal.Entry) error {
 			switch o.Action {
 			case feed.ActionBar, feed.ActionUnbar:
 				b.barred[o.Subscription] = o.Action == feed.ActionBar
+			case feed.ActionChange:
+				b.offering[o.Subscription] = o.Offering
 			}
 		}
 	case journal.KindQuarantine:
@@ -140,6 +148,12 @@ func (a *auditor) usage(b *books, offerings []*tariff.Offering) error {
 		}
 	}
 	for k, quantity := range b.used {
+		if k.offering != "volume" {
+			if k.offering == "flat" && b.taken[k] != 0 {
+				return fmt.Errorf("session %s by offering %s: %d was taken for usage that costs nothing", k.session, k.offering, b.taken[k])
+			}
+			continue
+		}
 		u := price[k.version].Usage[0].Rates[0].Price
 		want := new(big.Int).Mul(big.NewInt(quantity), big.NewInt(int64(u.Amount)))
 		want.Quo(want, big.NewInt(u.Per))

@@ -111,8 +111,10 @@ func (w *World) open() error {
 	for i := range w.cfg.Subscribers {
 		p := newSubscriber(w, i)
 		w.people = append(w.people, p)
-		_, err = o.services.Accounts.OpenAccount(ctx, accounts.NewAccount{ID: p.account, Customer: "cust", Currency: "EUR"})
-		errs = append(errs, err)
+		if _, open := o.deposits[p.account]; !open {
+			_, err = o.services.Accounts.OpenAccount(ctx, accounts.NewAccount{ID: p.account, Customer: "cust", Currency: "EUR"})
+			errs = append(errs, err)
+		}
 		_, err = o.services.Accounts.Subscribe(ctx, accounts.NewSubscription{ID: p.id, Account: p.account, Home: p.region.name, Login: p.login, Password: "password-of-" + p.login, Offering: p.offering})
 		errs = append(errs, err)
 		o.deposit(p, money.Amount(w.rng.IntN(3*money.Micro)+1))
@@ -168,8 +170,11 @@ func (o *office) business() {
 		}
 	default:
 		order := feed.Order{Subscription: p.id, Action: feed.ActionDebit, Bucket: p.account + "/cash", Amount: money.Amount(o.w.rng.IntN(money.Micro) + 1)}
-		if o.w.rng.IntN(3) == 0 {
+		switch o.w.rng.IntN(6) {
+		case 0, 1:
 			order = feed.Order{Subscription: p.id, Action: []feed.Action{feed.ActionBar, feed.ActionUnbar}[o.w.rng.IntN(2)]}
+		case 2:
+			order = feed.Order{Subscription: p.id, Action: feed.ActionChange, Offering: []string{"volume", "flat"}[o.w.rng.IntN(2)]}
 		}
 		switch o.w.rng.IntN(6) {
 		case 0, 1:

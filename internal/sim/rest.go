@@ -26,9 +26,13 @@ func (a *auditor) standing() {
 		}
 		s := r.lead().state
 		why := ""
-		if v, ok := s.Subscription(p.id); ok && v.Barred {
+		sub, ok := s.Subscription(p.id)
+		money := s.Account(p.account)
+		switch {
+		case !ok:
+		case sub.Barred:
 			why = "is barred"
-		} else if v := s.Account(p.account); p.offering == "volume" && len(v) == 1 && v[0].Available+v[0].Held == 0 {
+		case sub.Offering == "volume" && len(money) == 1 && money[0].Available+money[0].Held == 0:
 			why = "has nothing left"
 		}
 		if why == "" {
@@ -51,8 +55,19 @@ func (a *auditor) standing() {
 // when the naive rules say so.
 func (a *auditor) atRest(b *books) {
 	a.balances(b, "at rest")
+	held := map[string]bool{}
 	for _, p := range a.w.people {
-		a.probe(b, p)
+		offering := p.offering
+		if o := b.offering[p.id]; o != "" {
+			offering = o
+		}
+		if offering == "volume" {
+			if held[p.account] {
+				continue // what is held for another subscription of the account is not free
+			}
+			held[p.account] = true
+		}
+		a.probe(b, p, offering)
 	}
 	a.w.runUntil(a.w.now + 3*time.Minute) // the reservations of the probes end
 	a.balances(b, "after the last reservations")
@@ -83,7 +98,7 @@ func (a *auditor) balances(b *books, when string) {
 
 // probe logs a subscriber in, as a NAS would, and expects what follows from the
 // books alone.
-func (a *auditor) probe(b *books, p *subscriber) {
+func (a *auditor) probe(b *books, p *subscriber, offering string) {
 	r := p.region
 	left := int64(a.w.office.deposits[p.account]) - b.spent[p.account]
 	now := a.w.unix()
@@ -91,12 +106,12 @@ func (a *auditor) probe(b *books, p *subscriber) {
 	switch from, ever := b.paidFrom[p.id]; {
 	case b.barred[p.id]:
 		want = command.ReasonBarred
-	case p.offering == "flat" && (!ever || from+day <= now):
+	case offering == "flat" && (!ever || from+day <= now):
 		want = command.ReasonUnpaid
 		if left >= dayPrice {
 			a.fail("subscriber %s has %s and its day is not paid", p.login, money.Amount(left))
 		}
-	case p.offering == "volume" && left <= 0:
+	case offering == "volume" && left <= 0:
 		want = command.ReasonNoBalance
 	}
 	key := fsm.ReserveKey(r.nas, "probe", "", "", p.login)

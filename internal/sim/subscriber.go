@@ -35,6 +35,9 @@ func newSubscriber(w *World, i int) *subscriber {
 	if w.rng.IntN(3) == 0 {
 		p.offering = "flat"
 	}
+	if beside := i - len(w.regions); beside >= 0 && w.rng.IntN(4) == 0 { // two subscriptions of one account
+		p.account = w.people[beside].account
+	}
 	return p
 }
 
