@@ -103,7 +103,12 @@ func (n *Node) isolated() (err error) {
 		cause = strings.TrimRight(" ("+l.Cause.String()+" "+l.Reason, " ") + ")"
 	}
 	n.store.View(func(s *fsm.State) {
-		if s.Mode == command.Isolated {
+		switch {
+		case s.Mode != command.Isolated:
+		case s.ModeSince == 0 && time.Since(n.started) < n.cfg.IsolatedAfter: // founded just now
+		case s.ModeSince == 0:
+			err = fmt.Errorf("the centre was never reached%s, %d entries wait for it", cause, s.Backlog())
+		default:
 			err = fmt.Errorf("isolated since %s%s, %d entries wait for the centre", time.UnixMicro(s.ModeSince).UTC().Format(time.RFC3339), cause, s.Backlog())
 		}
 	})

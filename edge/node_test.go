@@ -137,7 +137,7 @@ func TestNodeWithoutACentre(t *testing.T) {
 		}
 		<-time.After(10 * time.Millisecond)
 	}
-	if a := s.Alarms[0]; a.Name != "region_isolated" || a.Since == nil || !strings.Contains(a.Detail, "isolated since") {
+	if a := s.Alarms[0]; a.Name != "region_isolated" || a.Since == nil || !strings.Contains(a.Detail, "never reached") {
 		t.Errorf("the alarm is %+v", a)
 	}
 	if code, body := get(t, "GET", base+"/readyz", ""); code != http.StatusOK {

@@ -30,7 +30,7 @@ type Status struct {
 	Term        uint64    `json:"term"`
 	Applied     uint64    `json:"applied_index"`
 	Mode        string    `json:"mode"`
-	ModeSince   time.Time `json:"mode_since"`
+	ModeSince   time.Time `json:"mode_since,omitzero"` // absent before the first change
 	RegionTime  time.Time `json:"region_time"`
 	Epoch       uint64    `json:"epoch"`
 	Seq         uint64    `json:"seq"`
@@ -94,7 +94,10 @@ func (n *Node) Status() Status {
 	b := n.backlogNow()
 	s.Backlog, s.BacklogMax, s.BacklogSize, s.BacklogAge = b.entries, b.most, b.bytes, b.age.Seconds()
 	n.store.View(func(st *fsm.State) {
-		s.Mode, s.ModeSince, s.RegionTime = st.Mode.String(), time.UnixMicro(st.ModeSince).UTC(), time.UnixMicro(st.Now).UTC()
+		s.Mode, s.RegionTime = st.Mode.String(), time.UnixMicro(st.Now).UTC()
+		if st.ModeSince != 0 {
+			s.ModeSince = time.UnixMicro(st.ModeSince).UTC()
+		}
 		s.Epoch, s.Seq, s.Acked, s.FeedVersion = st.Epoch, st.Seq, st.Acked, st.FeedVersion
 		s.Live = st.Count()
 	})
