@@ -4,13 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -20,14 +19,11 @@ import (
 	"meridian/replication/seal"
 )
 
-// freeAddr finds a free address on a loopback IP of this test's own: what other
-// processes connect from cannot take its port meanwhile.
+// freeAddr finds a free address on a loopback IP of its own: neither what other
+// processes connect from nor the next call can take its port meanwhile.
 func freeAddr(t *testing.T, network string) string {
 	t.Helper()
-	h := fnv.New32a()
-	fmt.Fprint(h, os.Getpid(), t.Name())
-	sum := h.Sum(nil)
-	host := fmt.Sprintf("127.%d.%d.%d:0", 64+sum[0]%128, sum[1], 1+sum[2]%254)
+	host := fmt.Sprintf("127.%d.%d.%d:0", 64+rand.N(128), rand.N(256), 1+rand.N(254))
 	if network == "udp" {
 		c, err := net.ListenPacket("udp", host)
 		if err != nil {

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"hash/fnv"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -48,14 +48,11 @@ type cluster struct {
 	change  func(*Config)
 }
 
-// freeAddr finds a free address on a loopback IP of this test's own: what other
-// processes connect from cannot take its port meanwhile.
+// freeAddr finds a free address on a loopback IP of its own: neither what other
+// processes connect from nor the next call can take its port meanwhile.
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	h := fnv.New32a()
-	fmt.Fprint(h, os.Getpid(), t.Name())
-	sum := h.Sum(nil)
-	l, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 64+sum[0]%128, sum[1], 1+sum[2]%254))
+	l, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 64+rand.N(128), rand.N(256), 1+rand.N(254)))
 	if err != nil {
 		t.Fatal(err)
 	}
