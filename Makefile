@@ -57,7 +57,7 @@ bench: setup build ## run every benchmark, ready for benchstat (COUNT=6 BENCH=re
 	if [[ -z "$$packages" ]]; then echo "bench: no package has a benchmark"; exit 0; fi; \
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) -timeout 60m $$packages; \
 	if [[ '$(BENCH)' == . ]]; then \
-		for name in radius centre region; do bin/meridian bench $$name --benchstat --runs $$(( $(COUNT) < 3 ? 3 : $(COUNT) )); done; \
+		for name in rate radius centre region; do bin/meridian bench $$name --benchstat --runs $$(( $(COUNT) < 3 ? 3 : $(COUNT) )); done; \
 	fi
 
 lint: ## check formatting, vet, layering and style

@@ -131,6 +131,9 @@ func (s *Server) linkTLS() (_ *tls.Config, authority []byte, err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("the centre's certificate: %w", err)
 	}
+	if s.expires, err = bundle.Expires(); err != nil {
+		return nil, nil, fmt.Errorf("the centre's certificate: %w", err)
+	}
 	config, err := bundle.TLS(identity.AnyRegion())
 	return config, bundle.CAPEM, err
 }
@@ -240,7 +243,7 @@ func (s *Server) links() map[string]api.Link {
 	return out
 }
 
-// handler serves the API, counted, and beside it metrics, status and profiles.
+// handler serves the API, counted, and beside it metrics, health and profiles.
 func (s *Server) handler() (http.Handler, error) {
 	// The timeout's own answer keeps the API's error body.
 	counted := s.answers.count(http.TimeoutHandler(s.api, s.cfg.RequestTimeout,

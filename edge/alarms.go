@@ -123,8 +123,9 @@ func (n *Node) linkRefused() error {
 	return nil
 }
 
+// ledgerDiverged is about the leader's link, as linkRefused.
 func (n *Node) ledgerDiverged() error {
-	if l := n.link.State(); l.Cause == link.CauseDiverged {
+	if l := n.link.State(); l.Cause == link.CauseDiverged && n.store.IsLeader() {
 		return l.LastError
 	}
 	return nil

@@ -226,6 +226,7 @@ func TestDirectoryOfAnotherClusterIsRefused(t *testing.T) {
 	}{
 		{"another node's name", func(c *Config) { c.Node, c.Identity = "north-9", bundle(r.ca, "north", "north-9") }, raftnode.ErrWrongDir},
 		{"another region's name", func(c *Config) { c.Region, c.Identity = "south", bundle(r.ca, "south", "north-1") }, raftnode.ErrWrongDir},
+		{"same names, keys and authority, another cluster", func(c *Config) { c.Cluster = "second" }, raftnode.ErrWrongDir},
 		{"another data key", func(c *Config) { c.DataRing = otherRing(t) }, raftnode.ErrWrongKeys},
 		{"same names and keys, another authority", func(c *Config) { c.Identity, c.DataRing = bundle(other, "north", "north-1"), ring }, ErrForeign},
 	} {

@@ -43,13 +43,13 @@ func (n *Node) openHTTP() error {
 		return fmt.Errorf("edge: status page: %w", err)
 	}
 	mux.HandleFunc("GET /status", n.getStatus)
-	mux.HandleFunc("POST /v1/audit", n.guard(true, n.postAudit))
-	mux.HandleFunc("GET /v1/audit", n.guard(false, n.getAudit))
-	mux.HandleFunc("POST /v1/cut", n.guard(true, n.postCut))
-	mux.HandleFunc("POST /v1/members", n.guard(true, n.postMember))
-	mux.HandleFunc("DELETE /v1/members/{id}", n.guard(true, n.deleteMember))
-	mux.HandleFunc("GET /v1/accounts/{id}", n.guard(false, n.getAccount))
-	mux.HandleFunc("GET /v1/subscriptions/{id}", n.guard(false, n.getSubscription))
+	mux.HandleFunc("POST /v1/audit", n.guard(writes, n.postAudit))
+	mux.HandleFunc("GET /v1/audit", n.guard(reads, n.getAudit))
+	mux.HandleFunc("POST /v1/cut", n.guard(writes, n.postCut))
+	mux.HandleFunc("POST /v1/members", n.guard(administers, n.postMember))
+	mux.HandleFunc("DELETE /v1/members/{id}", n.guard(administers, n.deleteMember))
+	mux.HandleFunc("GET /v1/accounts/{id}", n.guard(reads, n.getAccount))
+	mux.HandleFunc("GET /v1/subscriptions/{id}", n.guard(reads, n.getSubscription))
 	n.http = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 1 << 16}
 	n.httpLis, err = net.Listen("tcp", n.cfg.HTTP)
 	if err != nil {
@@ -88,8 +88,17 @@ func (n *Node) answer(w http.ResponseWriter, body any) {
 	}
 }
 
-// guard lets operators in by bearer token; auditors may only read.
-func (n *Node) guard(writes bool, next http.HandlerFunc) http.HandlerFunc {
+// act is what a call does, by who may do it.
+type act uint8
+
+const (
+	reads       act = iota // every role
+	writes                 // operator and admin
+	administers            // admin: who belongs to the region
+)
+
+// guard lets operators in by bearer token, for what their role may do.
+func (n *Node) guard(what act, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		if !ok || token == "" {
@@ -106,7 +115,9 @@ func (n *Node) guard(writes bool, next http.HandlerFunc) http.HandlerFunc {
 		switch {
 		case role == "":
 			n.refuse(w, http.StatusUnauthorized, httpError{"unauthorized", "the token is not known in this region", "ask the centre for an operator's token; a new one reaches the region by the feed"})
-		case writes && role != "admin" && role != "operator":
+		case what == administers && role != "admin":
+			n.refuse(w, http.StatusForbidden, httpError{"forbidden", "role " + role + " may not change who belongs to the region", "use a token of role admin"})
+		case what == writes && role != "admin" && role != "operator":
 			n.refuse(w, http.StatusForbidden, httpError{"forbidden", "role " + role + " may only read", "use a token of role operator or admin"})
 		default:
 			next(w, r)
@@ -126,11 +137,11 @@ func (n *Node) postAudit(w http.ResponseWriter, r *http.Request) {
 
 func (n *Node) getAudit(w http.ResponseWriter, _ *http.Request) {
 	report, err := n.store.LastAudit()
-	report.Heads = n.heads.book.UpTo(report.Index)
 	if err != nil {
 		n.refuse(w, http.StatusConflict, httpError{"no_audit", err.Error(), "POST /v1/audit on any node, then ask again"})
 		return
 	}
+	report.Heads = n.heads.book.UpTo(report.Index)
 	n.answer(w, report)
 }
 

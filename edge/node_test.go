@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -99,6 +100,7 @@ func get(t *testing.T, method, url, token string) (int, string) {
 // what is not for everybody behind a token.
 func TestNodeWithoutACentre(t *testing.T) {
 	cfg := testConfig(t)
+	cfg.DebugTokenHash = fmt.Sprintf("%x", sha256.Sum256([]byte("profiles")))
 	n, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -144,12 +146,34 @@ func TestNodeWithoutACentre(t *testing.T) {
 	}
 	for _, call := range []struct{ method, path string }{
 		{"POST", "/v1/audit"}, {"GET", "/v1/audit"}, {"POST", "/v1/cut"}, {"GET", "/v1/accounts/a"}, {"GET", "/v1/subscriptions/s"},
+		{"POST", "/v1/members"}, {"DELETE", "/v1/members/north-2"},
 	} {
 		for _, token := range []string{"", "guessed"} {
 			if code, body := get(t, call.method, base+call.path, token); code != http.StatusUnauthorized || !strings.Contains(body, "remedy") {
 				t.Errorf("%s %s with token %q: %d %s", call.method, call.path, token, code, body)
 			}
 		}
+	}
+	if code, _ := get(t, "GET", base+"/debug/pprof/", "guessed"); code != http.StatusUnauthorized {
+		t.Errorf("profiles with a guessed token: %d", code)
+	}
+	if code, body := get(t, "GET", base+"/debug/pprof/", "profiles"); code != http.StatusOK || !strings.Contains(body, "goroutine") {
+		t.Errorf("profiles: %d %s", code, body)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/status", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", "text/html,*/*;q=0.8")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	page, err := io.ReadAll(resp.Body)
+	if err != nil || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") || resp.Header.Get("Content-Security-Policy") == "" ||
+		!strings.Contains(string(page), "region_isolated") {
+		t.Errorf("the page for a browser: %v, %v, %s", err, resp.Header, page)
 	}
 }
 

@@ -27,8 +27,8 @@ import (
 // verifyFlags are the command's flags.
 type verifyFlags struct {
 	storeURL, ca, token, tokenFile, dir, witness string
-	edges                                    []string
-	json                                     bool
+	edges                                        []string
+	json                                         bool
 }
 
 func verifyCommand() *cobra.Command {

@@ -22,14 +22,19 @@ const (
 // nodeInfo is node.json: whose directory this is. Check is a sealed constant
 // that proves, before any entry is read, that the ring is the right one.
 type nodeInfo struct {
-	Format int    `json:"format"`
-	Region string `json:"region"`
-	Node   string `json:"node"`
-	Check  []byte `json:"check"`
+	Format  int    `json:"format"`
+	Cluster string `json:"cluster,omitempty"` // absent in directories of before: the first to open one names it
+	Region  string `json:"region"`
+	Node    string `json:"node"`
+	Check   []byte `json:"check"`
 }
 
 func (i nodeInfo) additional() []byte {
-	return fmt.Appendf(nil, "raftnode/%d/%s/%s", i.Format, i.Region, i.Node)
+	out := fmt.Appendf(nil, "raftnode/%d/%s/%s", i.Format, i.Region, i.Node)
+	if i.Cluster != "" {
+		out = fmt.Appendf(out, "/%s", i.Cluster)
+	}
+	return out
 }
 
 // lockDir takes the directory for this process. Closing the file, or the end of
@@ -73,7 +78,7 @@ func readInfo(dir string, ring *seal.Ring) (nodeInfo, error) {
 // claimDir makes node.json for a new directory, or checks that an existing one
 // is this node's. It seals the check anew when the ring has a newer key, so
 // that old keys can be retired with the data that they sealed.
-func claimDir(dir, region, node string, ring *seal.Ring) error {
+func claimDir(dir string, own nodeInfo, ring *seal.Ring) error {
 	info, err := readInfo(dir, ring)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
@@ -81,16 +86,17 @@ func claimDir(dir, region, node string, ring *seal.Ring) error {
 			return fmt.Errorf("%w: %s has a log but no %s; restore it from another copy, or empty the directory and join as a new node",
 				ErrWrongDir, dir, nodeFile)
 		}
-		info = nodeInfo{Format: dirFormat, Region: region, Node: node}
+		info = own
 	case err != nil:
 		return err
-	case info.Region != region || info.Node != node:
-		return fmt.Errorf("%w: %s belongs to node %q of region %q, this is node %q of region %q; give each node its own directory",
-			ErrWrongDir, dir, info.Node, info.Region, node, region)
+	case info.Region != own.Region || info.Node != own.Node || info.Cluster != "" && info.Cluster != own.Cluster:
+		return fmt.Errorf("%w: %s belongs to node %q of region %q, cluster %q; this is node %q of region %q, cluster %q; give each node its own directory",
+			ErrWrongDir, dir, info.Node, info.Region, info.Cluster, own.Node, own.Region, own.Cluster)
 	}
-	if id, ok := seal.KeyID(info.Check); ok && id == ring.Newest() {
+	if id, ok := seal.KeyID(info.Check); ok && id == ring.Newest() && info.Cluster == own.Cluster {
 		return nil
 	}
+	info.Format, info.Cluster = own.Format, own.Cluster
 	info.Check = ring.Seal(nil, []byte("meridian"), info.additional())
 	return writeInfo(dir, info)
 }

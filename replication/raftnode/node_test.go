@@ -136,15 +136,18 @@ func TestForeignNodesAreRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		conf.NextProtos = []string{"meridian-raft/"}
+		conf.NextProtos = []string{"meridian-raft/1/"}
 		return conf
 	}
 	otherCluster := settings(c.ca, identity.Node("north", "n2"))
-	otherCluster.NextProtos = []string{"meridian-raft/other"}
+	otherCluster.NextProtos = []string{"meridian-raft/1/other"}
+	otherVersion := settings(c.ca, identity.Node("north", "n2"))
+	otherVersion.NextProtos = []string{"meridian-raft/2/"}
 	refused := target.Stats().PeersRefused
 	for name, conf := range map[string]*tls.Config{
 		"another region":    settings(c.ca, identity.Node("south", "n1")),
 		"another cluster":   otherCluster,
+		"another version":   otherVersion,
 		"the centre":        settings(c.ca, identity.Centre()),
 		"another authority": settings(stranger, identity.Node("north", "n2")),
 	} {

@@ -99,15 +99,20 @@ func listenTLS(cfg Config, c *counters) (*tlsLayer, error) {
 	return l, nil
 }
 
-// ofCluster has both sides of a handshake name their installation (ALPN, RFC 7301),
-// so that a node of another one is refused before raft hears of it.
+// wireVersion is that of what members say to each other: raft's messages and the
+// entries in them.
+const wireVersion = 1
+
+// ofCluster has both sides of a handshake name their installation and the version
+// that they speak (ALPN, RFC 7301), so that a node of another one is refused before
+// raft hears of it.
 func ofCluster(cfg Config) *tls.Config {
 	c := cfg.TLS.Clone()
-	own := "meridian-raft/" + cfg.Cluster
+	own := fmt.Sprintf("meridian-raft/%d/%s", wireVersion, cfg.Cluster)
 	c.NextProtos = []string{own}
 	c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		if !slices.Contains(hello.SupportedProtos, own) {
-			return nil, fmt.Errorf("%w: the peer speaks %q, this node %q: correct the address or the cluster in the configuration",
+			return nil, fmt.Errorf("%w: the peer speaks %q, this node %q: correct the address or the cluster in the configuration, or run versions that go together",
 				identity.ErrWrongPeer, hello.SupportedProtos, own)
 		}
 		return nil, nil

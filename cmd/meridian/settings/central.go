@@ -24,7 +24,7 @@ type Central struct {
 	StoreURLFile string `yaml:"store_url_file" doc:"or a file of mode 0600 that holds the URL, with a password; all paths are taken from this file's folder" is:"secret file"`
 	Migrate      bool   `yaml:"migrate" doc:"bring the schema up to date at the start"`
 
-	HTTP         string `yaml:"http" doc:"the API, metrics and status" is:"host:port" need:"127.0.0.1:8080"`
+	HTTP         string `yaml:"http" doc:"the API, metrics, health and profiles" is:"host:port" need:"127.0.0.1:8080"`
 	HTTPCertFile string `yaml:"http_cert_file" doc:"certificate of the API, PEM; may be empty on a loopback address only" is:"file"`
 	HTTPKeyFile  string `yaml:"http_key_file" doc:"its key, PEM, mode 0600" is:"secret file"`
 	Link         string `yaml:"link" doc:"regions connect here, mutual TLS" is:"host:port" need:"0.0.0.0:7000"`
