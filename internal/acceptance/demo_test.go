@@ -2,6 +2,7 @@ package acceptance
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"meridian/central/embedded"
+	"meridian/internal/journal"
 	"meridian/internal/mschap"
 	"meridian/internal/verify"
 )
@@ -59,6 +61,7 @@ func TestDemoOnce(t *testing.T) {
 			}
 		}
 	})
+	t.Run("new price", func(t *testing.T) { repriced(t, data) })
 	t.Run("tampered balance", func(t *testing.T) {
 		tamper(t, data)
 		f := findings(t, 1, "--dir", data, "--witness", witness)
@@ -139,24 +142,63 @@ func noClearText(t *testing.T, dir string) {
 	}
 }
 
-// tamper raises one balance by a micro-unit, behind the books' back.
-func tamper(t *testing.T, dir string) {
+// database opens the stopped demo's store until the test ends.
+func database(t *testing.T, dir string) *pgx.Conn {
+	t.Helper()
 	cfg := embedded.DefaultConfig()
 	cfg.Dir = filepath.Join(dir, "store")
 	store, err := embedded.Start(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
+	t.Cleanup(func() {
 		if err := store.Close(); err != nil {
 			t.Error(err)
 		}
-	}()
+	})
 	db, err := pgx.Connect(t.Context(), store.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close(t.Context())
+	t.Cleanup(func() { db.Close(context.Background()) })
+	return db
+}
+
+// repriced wants usage at both prices: the change that was published while the
+// region was cut off reached it, and holds for what came after.
+func repriced(t *testing.T, dir string) {
+	rows, err := database(t, dir).Query(t.Context(), `SELECT raw FROM ledger_entries WHERE kind = $1`, int16(journal.KindUsage))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raws, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
+	if err != nil {
+		t.Fatal(err)
+	}
+	micro := map[uint32]int64{1: 2_000_000, 2: 2_500_000} // per GB, by version
+	records := map[uint32]int{}
+	for _, raw := range raws {
+		e, err := journal.DecodeEntry(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u := e.Usage; u.Offering == "prepaid-volume" {
+			records[u.OfferingVersion]++
+			for _, s := range u.Slices { // a cut may give or take what was rounded before it
+				if exact := s.Quantity * micro[u.OfferingVersion] / 1_000_000_000; int64(s.Amount)-exact > 1 || exact-int64(s.Amount) > 1 {
+					t.Errorf("version %d: %d octets cost %d, want %d", u.OfferingVersion, s.Quantity, s.Amount, exact)
+				}
+			}
+		}
+	}
+	if records[1] == 0 || records[2] == 0 || len(records) != 2 {
+		t.Errorf("usage records by version of the offering: %v", records)
+	}
+}
+
+// tamper raises one balance by a micro-unit, behind the books' back.
+func tamper(t *testing.T, dir string) {
+	db := database(t, dir)
 	tag, err := db.Exec(t.Context(), `UPDATE ledger_balances SET amount = amount + 1 WHERE account = 'income/usage' AND slot =
 		(SELECT min(slot) FROM ledger_balances WHERE account = 'income/usage')`)
 	if err != nil || tag.RowsAffected() != 1 {

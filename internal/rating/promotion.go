@@ -40,7 +40,9 @@ func Reduce(list []tariff.Promotion, f *Facts, charge money.Amount) ([]Reduction
 			apply = append(apply, p)
 		}
 	}
-	slices.SortFunc(apply, func(a, b *tariff.Promotion) int { return cmp.Or(cmp.Compare(a.Order, b.Order), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(apply, func(a, b *tariff.Promotion) int {
+		return cmp.Or(cmp.Compare(a.Order, b.Order), cmp.Compare(a.ID, b.ID))
+	})
 	if i := slices.IndexFunc(apply, func(p *tariff.Promotion) bool { return p.Exclusive }); i >= 0 {
 		apply = apply[i : i+1]
 	}

@@ -11,8 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"meridian/central/catalog"
 	"meridian/cmd/meridian/exitcode"
+	"meridian/cmd/meridian/plant"
 	"meridian/cmd/meridian/traffic"
+	"meridian/internal/money"
 	"meridian/internal/verify"
 )
 
@@ -110,5 +113,33 @@ func TestValidate(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%s is missing in %v", part, err)
 		}
+	}
+}
+
+// The price change that the demo tells of is one.
+func TestRepriced(t *testing.T) {
+	sheet, err := plant.OfferingYAML(plant.OfferingPrepaid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, price := range []string{priceInFile, priceOther} {
+		changed, err := repriced(sheet, price)
+		if err != nil {
+			t.Fatal(err)
+		}
+		offerings, err := catalog.Parse("changed", []byte(changed))
+		if err != nil || len(offerings) != 1 {
+			t.Fatalf("%d offerings, %v", len(offerings), err)
+		}
+		want, err := money.Parse(price)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := offerings[0].Usage[0].Rates[0].Price; got.Amount != want || got.Per != 1_000_000_000 {
+			t.Errorf("at %s: %+v", price, got)
+		}
+	}
+	if _, err := repriced("price: 3.00 per GB", priceOther); err == nil {
+		t.Error("a sheet with another price was changed")
 	}
 }

@@ -88,7 +88,7 @@ func (d *demo) changePrice(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	from, to := priceInFile, priceOther
+	to := priceOther
 	if now.Version%2 == 0 {
 		to = priceInFile
 	}
@@ -96,12 +96,25 @@ func (d *demo) changePrice(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	changed := strings.Replace(text, `"`+from+`"`, `"`+to+`"`, 1)
+	changed, err := repriced(text, to)
+	if err != nil {
+		return "", err
+	}
 	published, err := d.plant.Centre.Publish(ctx, fmt.Sprintf("demo-%d-price", d.began.UnixNano()), changed)
 	if err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("version %d of %s at %s %s per GB", published, plant.OfferingPrepaid, to, plant.Currency), nil
+}
+
+// repriced gives the sheet of the prepaid offering another price.
+func repriced(sheet, price string) (string, error) {
+	const of = "price: %s per GB"
+	before := fmt.Sprintf(of, priceInFile)
+	if n := strings.Count(sheet, before); n != 1 {
+		return "", fmt.Errorf("the sheet of %s has %q %d times: it must have it once", plant.OfferingPrepaid, before, n)
+	}
+	return strings.Replace(sheet, before, fmt.Sprintf(of, price), 1), nil
 }
 
 // accountsAddUp looks whether the payments reached the edge and prints a
