@@ -226,7 +226,9 @@ func (n *Node) status() forward.Status {
 	return forward.Status{Node: n.cfg.Node, Clock: time.Now(), Term: r.Term(), AppliedIndex: r.AppliedIndex(), Leader: r.IsLeader()}
 }
 
-// Start serves. ctx's end stops the node's own work; Close is needed all the same.
+// Start serves. ctx's end stops the node's own work at once, RADIUS included, and
+// nobody is handed over to: to stop in order, call Close and leave ctx alone. Close
+// is needed in either case.
 func (n *Node) Start(ctx context.Context) error {
 	ctx, n.cancel = context.WithCancel(ctx)
 	serving, stopServing := context.WithCancel(ctx)
@@ -258,11 +260,13 @@ func (n *Node) served(what string, err error) {
 	}
 }
 
-// Close stops taking packets, hands leadership over and stops. Nothing that was
-// acknowledged is lost.
+// Close hands leadership over while the node still serves, then stops taking
+// packets, answers those it has and stops. Nothing that was acknowledged is lost.
 func (n *Node) Close() error {
 	n.once.Do(func() {
+		n.store.Raft().HandOver()
 		n.err = n.closeRADIUS()
+		n.logger.Info("RADIUS closed", "in_flight", n.radius.Stats().InFlight)
 		if n.cancel != nil {
 			n.cancel()
 		}

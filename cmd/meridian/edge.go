@@ -67,7 +67,8 @@ func runEdge(ctx context.Context, file string, start edge.Start) error {
 	if err != nil {
 		return exitcode.Missing("%w", err)
 	}
-	if err := node.Start(ctx); err != nil {
+	// A signal must not end what Close stops in order, the leadership first.
+	if err := node.Start(context.WithoutCancel(ctx)); err != nil {
 		return exitcode.Missing("%w", errors.Join(err, node.Close()))
 	}
 	<-ctx.Done()

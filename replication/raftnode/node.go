@@ -34,6 +34,7 @@ type Node struct {
 
 	stop      chan struct{}
 	wg        sync.WaitGroup
+	handOnce  sync.Once
 	closeOnce sync.Once
 	closeErr  error
 }
@@ -282,11 +283,19 @@ func enqueueTimeout(ctx context.Context) time.Duration {
 // the same error.
 func (n *Node) Close() error {
 	n.closeOnce.Do(func() {
-		n.handOver()
+		n.HandOver()
 		n.closeErr = n.release()
 	})
 	return n.closeErr
 }
+
+// successorPause is the wait between looks for a successor.
+const successorPause = 5 * time.Millisecond
+
+// HandOver is for a node that is about to stop: when it leads others it lets one
+// of them lead, and returns when it has heard of its successor, or after
+// Config.Handover. Close does it too; it is tried once.
+func (n *Node) HandOver() { n.handOnce.Do(n.handOver) }
 
 func (n *Node) handOver() {
 	if !n.IsLeader() || n.cfg.Handover == 0 {
@@ -299,6 +308,21 @@ func (n *Node) handOver() {
 	defer cancel()
 	if err := n.TransferLeadership(ctx); err != nil {
 		n.cfg.Logger.Warn("raft: leadership not handed over; the others will elect after their timeout", "err", err)
+		return
+	}
+	look := time.NewTicker(successorPause)
+	defer look.Stop()
+	for {
+		if id, _ := n.Leader(); id != "" && id != n.cfg.NodeID {
+			n.cfg.Logger.Info("raft: leadership handed over", "to", id, "term", n.Term())
+			return
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			n.cfg.Logger.Warn("raft: leadership given up, and no successor was heard of", "waited", n.cfg.Handover)
+			return
+		}
 	}
 }
 

@@ -89,6 +89,23 @@ func TestCloseHandsOver(t *testing.T) {
 	c.allHave([]string{"x", "y"})
 }
 
+// TestHandOverNamesTheSuccessor: a node that handed over still runs and knows who
+// leads.
+func TestHandOverNamesTheSuccessor(t *testing.T) {
+	c := newCluster(t, 3, nil)
+	lead := c.leader()
+	lead.HandOver()
+	if id, _ := lead.Leader(); id == "" || id == lead.cfg.NodeID || lead.IsLeader() {
+		t.Fatalf("%s handed over, leads %t and follows %q", lead.cfg.NodeID, lead.IsLeader(), id)
+	}
+	next := c.leader()
+	c.apply(next, "x")
+	c.allHave([]string{"x"})
+	if next == lead {
+		t.Fatalf("%s leads again", lead.cfg.NodeID)
+	}
+}
+
 func TestMembership(t *testing.T) {
 	c := newCluster(t, 3, nil)
 	lead := c.leader()
