@@ -50,11 +50,15 @@ type Config struct {
 	RadiusAuth netip.AddrPort // where Access-Requests come in
 	RadiusAcct netip.AddrPort // where Accounting-Requests come in
 	HTTP       string         // status, metrics and the node's API, host:port
-	Raft       string         // between nodes, mutual TLS, host:port
-	Forward    string         // between nodes, mutual TLS, host:port
-	Gossip     string         // between nodes, encrypted, host:port
-	Peers      []Peer         // all founding members, this node included
-	Centre     []string       // link servers of the centre, host:port
+	// HTTPCertFile and HTTPKeyFile are the certificate, PEM, by which HTTP is served
+	// over TLS. Without them tokens and balances travel in clear text.
+	HTTPCertFile, HTTPKeyFile string
+
+	Raft    string   // between nodes, mutual TLS, host:port
+	Forward string   // between nodes, mutual TLS, host:port
+	Gossip  string   // between nodes, encrypted, host:port
+	Peers   []Peer   // all founding members, this node included
+	Centre  []string // link servers of the centre, host:port
 
 	Identity  *identity.Bundle // names this node
 	DataRing  *seal.Ring       // seals log, segments and snapshots
@@ -125,6 +129,9 @@ func (c *Config) Validate() error {
 		if _, _, err := net.SplitHostPort(addr); err != nil {
 			bad("%s %q: write host:port", name, addr)
 		}
+	}
+	if (c.HTTPCertFile == "") != (c.HTTPKeyFile == "") {
+		bad("http_cert_file %q, http_key_file %q: give both or none", c.HTTPCertFile, c.HTTPKeyFile)
 	}
 	self := false
 	for _, p := range c.Peers {

@@ -3,9 +3,11 @@ package edge
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -50,12 +52,28 @@ func (n *Node) openHTTP() error {
 	mux.HandleFunc("DELETE /v1/members/{id}", n.guard(administers, n.deleteMember))
 	mux.HandleFunc("GET /v1/accounts/{id}", n.guard(reads, n.getAccount))
 	mux.HandleFunc("GET /v1/subscriptions/{id}", n.guard(reads, n.getSubscription))
-	n.http = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 1 << 16}
+	n.http = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 1 << 16,
+		ErrorLog: slog.NewLogLogger(n.logger.Handler(), slog.LevelWarn)}
+	if n.cfg.HTTPCertFile != "" {
+		pair, err := tls.LoadX509KeyPair(n.cfg.HTTPCertFile, n.cfg.HTTPKeyFile)
+		if err != nil {
+			return fmt.Errorf("edge: http_cert_file %s, http_key_file %s: %w: give a certificate and the key that belongs to it, both PEM", n.cfg.HTTPCertFile, n.cfg.HTTPKeyFile, err)
+		}
+		n.http.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	}
 	n.httpLis, err = net.Listen("tcp", n.cfg.HTTP)
 	if err != nil {
 		return fmt.Errorf("edge: listen for http: %w", err)
 	}
 	return nil
+}
+
+// serveHTTP serves until the server is closed.
+func (n *Node) serveHTTP() error {
+	if n.http.TLSConfig != nil {
+		return n.http.ServeTLS(n.httpLis, "", "")
+	}
+	return n.http.Serve(n.httpLis)
 }
 
 func (n *Node) hasLeader(context.Context) error {

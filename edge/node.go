@@ -146,6 +146,7 @@ func (n *Node) openReplication() error {
 	gc.Party = party
 	gc.NodeID, gc.Region, gc.Bind, gc.Key, gc.Logger = n.cfg.Node, n.cfg.Region, n.cfg.Gossip, n.cfg.GossipKey, n.logger
 	gc.RaftAddr, gc.ForwardAddr, gc.HTTPAddr, gc.Software = n.cfg.Raft, n.cfg.Forward, n.cfg.HTTP, n.cfg.Version
+	gc.HTTPS = n.cfg.HTTPCertFile != ""
 	sc := store.DefaultConfig()
 	sc.Raft.Cluster = n.cfg.Cluster
 	sc.Raft.NodeID, sc.Raft.Region, sc.Raft.Dir, sc.Raft.Bind = n.cfg.Node, n.cfg.Region, n.cfg.Dir, n.cfg.Raft
@@ -238,7 +239,7 @@ func (n *Node) Start(ctx context.Context) error {
 		return fmt.Errorf("edge: listen for other nodes: %w", err)
 	}
 	n.wg.Go(func() { n.served("forward", n.grpc.Serve(lis)) })
-	n.wg.Go(func() { n.served("http", n.http.Serve(n.httpLis)) })
+	n.wg.Go(func() { n.served("http", n.serveHTTP()) })
 	if err := n.gossip.Start(ctx); err != nil {
 		return err
 	}

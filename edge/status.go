@@ -67,6 +67,7 @@ type Peering struct {
 	Alive    bool     `json:"alive"`
 	Software string   `json:"version,omitempty"`
 	HTTP     string   `json:"http,omitempty"`
+	HTTPS    bool     `json:"https,omitempty"`              // http is served by TLS
 	Skew     *float64 `json:"clock_skew_seconds,omitempty"` // its clock minus this one's; the leader knows
 }
 
@@ -134,7 +135,7 @@ func (n *Node) peerings() []Peering {
 		byID[p.ID] = Peering{Node: p.ID}
 	}
 	for _, m := range n.gossip.Members() {
-		byID[m.ID] = Peering{Node: m.ID, Alive: true, Software: m.Software, HTTP: m.HTTPAddr}
+		byID[m.ID] = Peering{Node: m.ID, Alive: true, Software: m.Software, HTTP: m.HTTPAddr, HTTPS: m.HTTPS}
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()

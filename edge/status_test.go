@@ -64,6 +64,16 @@ func TestStatusPage(t *testing.T) {
 			t.Errorf("the page does not say %q", want)
 		}
 	}
+	s.Nodes[1].HTTP, s.Nodes[1].HTTPS = "127.0.0.2:1", true
+	var mixed strings.Builder
+	if err := p.Execute(&mixed, s); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`<a href="http://127.0.0.1:1/status">north-1</a>`, `<a href="https://127.0.0.2:1/status">north-2</a>`} {
+		if !strings.Contains(mixed.String(), want) {
+			t.Errorf("the page has no link %q", want)
+		}
+	}
 	for _, never := range []string{"<script", "src=", "@import", "url(", "https://"} {
 		if strings.Contains(b.String(), never) {
 			t.Errorf("the page has %q", never)

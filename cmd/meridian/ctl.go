@@ -32,7 +32,7 @@ func ctlCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	f := cmd.PersistentFlags()
-	f.StringVar(&c.url, "url", "http://127.0.0.1:8080", "`URL` of the centre, or of the node for edge commands")
+	f.StringVar(&c.url, "url", "http://127.0.0.1:8080", "`URL` of the centre, or of the node for edge commands; the authority of an https one is the system's or SSL_CERT_FILE's")
 	f.StringVar(&c.token, "token", "", "operator's token; --token-file keeps it out of the process list")
 	f.StringVar(&c.tokenFile, "token-file", "", "`file` that holds an operator's token")
 	cmd.MarkFlagsMutuallyExclusive("token", "token-file")

@@ -46,7 +46,7 @@ func verifyCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&v.dir, "dir", "", "`directory` of a demo, running or stopped")
 	f.StringVar(&v.storeURL, "store-url", "", "`URL` of the centre's database")
-	f.StringSliceVar(&v.edges, "edge", nil, "`host:port` of the nodes' API, separated by commas")
+	f.StringSliceVar(&v.edges, "edge", nil, "`host:port` of the nodes' API, separated by commas; https://host:port of those with http_cert_file, whose authority the system or SSL_CERT_FILE names")
 	f.StringVar(&v.token, "token", "", "operator's token; --token-file keeps it out of the process list")
 	f.StringVar(&v.tokenFile, "token-file", "", "`file` that holds an operator's token")
 	f.StringVar(&v.ca, "ca", "", "`file` with the certificate of the nodes' authority, to check who signed heads (with --dir the demo's)")

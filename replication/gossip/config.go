@@ -29,6 +29,7 @@ type Config struct {
 	Join      []string // host:port of nodes to join, as long as they are not among the members
 
 	RaftAddr, ForwardAddr, HTTPAddr string // told to the others; may be empty
+	HTTPS                           bool   // HTTPAddr is served by TLS; told to the others
 	Software                        string // version, told to the others
 
 	JoinInterval  time.Duration // how often nodes of Join that are missing are tried
@@ -132,6 +133,7 @@ type wireMeta struct {
 	Raft     string `json:"a,omitempty"`
 	Forward  string `json:"f,omitempty"`
 	HTTP     string `json:"h,omitempty"`
+	HTTPS    bool   `json:"s,omitempty"`
 	Software string `json:"v,omitempty"`
 	Cluster  string `json:"c,omitempty"`
 	Min      uint32 `json:"l,omitempty"`
@@ -140,7 +142,7 @@ type wireMeta struct {
 
 func (c Config) meta() ([]byte, error) {
 	return json.Marshal(wireMeta{
-		Node: c.NodeID, Region: c.Region, Raft: c.RaftAddr, Forward: c.ForwardAddr, HTTP: c.HTTPAddr, Software: c.Software,
+		Node: c.NodeID, Region: c.Region, Raft: c.RaftAddr, Forward: c.ForwardAddr, HTTP: c.HTTPAddr, HTTPS: c.HTTPS, Software: c.Software,
 		Cluster: c.Party.Cluster, Min: c.Party.Min, Max: c.Party.Max,
 	})
 }

@@ -24,6 +24,7 @@ type Member struct {
 	ID, Region                      string
 	GossipAddr                      string
 	RaftAddr, ForwardAddr, HTTPAddr string
+	HTTPS                           bool // HTTPAddr is served by TLS
 	Software                        string
 	Party                           identity.Party
 }
@@ -226,7 +227,7 @@ func (g *Gossip) read(n *memberlist.Node) (Member, error) {
 	}
 	return Member{
 		ID: w.Node, Region: w.Region, GossipAddr: n.Address(),
-		RaftAddr: w.Raft, ForwardAddr: w.Forward, HTTPAddr: w.HTTP, Software: w.Software,
+		RaftAddr: w.Raft, ForwardAddr: w.Forward, HTTPAddr: w.HTTP, HTTPS: w.HTTPS, Software: w.Software,
 		Party: identity.Party{Cluster: w.Cluster, Min: w.Min, Max: w.Max, Software: w.Software},
 	}, nil
 }

@@ -30,6 +30,7 @@ func testConfig(region, node string, key byte, join ...string) Config {
 	cfg.NodeID, cfg.Region, cfg.Bind = node, region, "127.0.0.1:0"
 	cfg.Key, cfg.Join = bytes.Repeat([]byte{key}, KeyBytes), join
 	cfg.RaftAddr, cfg.ForwardAddr, cfg.HTTPAddr, cfg.Software = "10.0.0.1:1", "10.0.0.1:2", "10.0.0.1:3", "v1"
+	cfg.HTTPS = true
 	cfg.JoinInterval, cfg.ProbeInterval, cfg.ProbeTimeout = 50*time.Millisecond, 200*time.Millisecond, 150*time.Millisecond
 	cfg.Logger = slog.New(slog.DiscardHandler)
 	return cfg
@@ -81,7 +82,7 @@ func TestNodesFindEachOther(t *testing.T) {
 	m, ok := c.Member("n2")
 	want := Member{
 		ID: "n2", Region: "north", GossipAddr: b.Addr(), Software: "v1", Party: identity.Party{Software: "v1"},
-		RaftAddr: "10.0.0.1:1", ForwardAddr: "10.0.0.1:2", HTTPAddr: "10.0.0.1:3",
+		RaftAddr: "10.0.0.1:1", ForwardAddr: "10.0.0.1:2", HTTPAddr: "10.0.0.1:3", HTTPS: true,
 	}
 	if !ok || m != want {
 		t.Errorf("n2 as n3 sees it: %+v", m)

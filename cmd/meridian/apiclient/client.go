@@ -50,7 +50,9 @@ type Client struct {
 	http  *http.Client
 }
 
-// New makes a client of a server at host:port. token may be empty.
+// New makes a client of a server at host:port, or at a URL. What an https URL names
+// must have a certificate of an authority that the system trusts, or of those in the
+// file that the variable SSL_CERT_FILE names. token may be empty.
 func New(addr, token string) *Client {
 	if !strings.Contains(addr, "://") {
 		addr = "http://" + addr

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"fmt"
 	"maps"
@@ -139,14 +140,24 @@ func storeProblem(text string, passwordAllowed bool) string {
 }
 
 func (l *loader) listeners(s Central) {
-	if (s.HTTPCertFile == "") != (s.HTTPKeyFile == "") {
-		l.fault("http_cert_file", "http_cert_file is %q, http_key_file is %q: give both or none", s.HTTPCertFile, s.HTTPKeyFile)
-	}
-	if s.HTTPCertFile == "" && !l.faulty("http") && !central.Loopback(s.HTTP) {
-		l.faultOf("http", s.HTTP, "this is no loopback address and there is no http_cert_file: give a certificate, tokens and passwords would travel in clear text")
-	}
+	l.api(s.HTTP, s.HTTPCertFile, s.HTTPKeyFile)
 	if s.HTTP == s.Link && !strings.HasSuffix(s.HTTP, ":0") {
 		l.faultOf("link", s.Link, "the same address as http: give each listener its own")
+	}
+}
+
+// api checks where an API listens and what it is served by.
+func (l *loader) api(addr, certFile, keyFile string) {
+	switch {
+	case (certFile == "") != (keyFile == ""):
+		l.fault("http_cert_file", "http_cert_file is %q, http_key_file is %q: give both or none", certFile, keyFile)
+	case certFile != "" && !l.faulty("http_cert_file") && !l.faulty("http_key_file"):
+		if _, err := tls.LoadX509KeyPair(l.path(certFile), l.path(keyFile)); err != nil {
+			l.fault("http_cert_file", "%v: give a certificate and in http_key_file the key that belongs to it, both PEM", err)
+		}
+	}
+	if certFile == "" && addr != "" && !l.faulty("http") && !central.Loopback(addr) {
+		l.faultOf("http", addr, "this is no loopback address and there is no http_cert_file: give a certificate, tokens and passwords would travel in clear text")
 	}
 }
 

@@ -19,14 +19,18 @@ type Edge struct {
 	Node    string `yaml:"node" doc:"name of this node, one of peers, never given to another machine" is:"name" need:"north-1"`
 	Dir     string `yaml:"dir" doc:"data directory; all paths are taken from this file's folder" need:"data"`
 
-	RadiusAuth string   `yaml:"radius_auth" doc:"Access-Requests come in here" is:"address:port" need:"192.0.2.11:1812"`
-	RadiusAcct string   `yaml:"radius_acct" doc:"Accounting-Requests come in here" is:"address:port" need:"192.0.2.11:1813"`
-	HTTP       string   `yaml:"http" doc:"status, metrics and the node's API" is:"host:port" need:"192.0.2.11:8090"`
-	Raft       string   `yaml:"raft" doc:"between nodes, mutual TLS" is:"host:port" need:"192.0.2.11:7001"`
-	Forward    string   `yaml:"forward" doc:"between nodes, mutual TLS" is:"host:port" need:"192.0.2.11:7002"`
-	Gossip     string   `yaml:"gossip" doc:"between nodes, TCP and UDP, encrypted" is:"address:port" need:"192.0.2.11:7946"`
-	Centre     []string `yaml:"centre" doc:"link servers of the centre, tried in turn" is:"host:port" need:"[\"198.51.100.1:7000\"]"`
-	Peers      []Peer   `yaml:"peers" doc:"all nodes that found the region, this one included: id, raft, forward and gossip of each" need:"the four fields of this node"`
+	RadiusAuth string `yaml:"radius_auth" doc:"Access-Requests come in here" is:"address:port" need:"192.0.2.11:1812"`
+	RadiusAcct string `yaml:"radius_acct" doc:"Accounting-Requests come in here" is:"address:port" need:"192.0.2.11:1813"`
+	HTTP       string `yaml:"http" doc:"status, metrics and the node's API" is:"host:port" need:"192.0.2.11:8090"`
+
+	HTTPCertFile string `yaml:"http_cert_file" doc:"certificate of the node's API, PEM, read at the start; may be empty on a loopback address only" is:"file"`
+	HTTPKeyFile  string `yaml:"http_key_file" doc:"its key, PEM, mode 0600" is:"secret file"`
+
+	Raft    string   `yaml:"raft" doc:"between nodes, mutual TLS" is:"host:port" need:"192.0.2.11:7001"`
+	Forward string   `yaml:"forward" doc:"between nodes, mutual TLS" is:"host:port" need:"192.0.2.11:7002"`
+	Gossip  string   `yaml:"gossip" doc:"between nodes, TCP and UDP, encrypted" is:"address:port" need:"192.0.2.11:7946"`
+	Centre  []string `yaml:"centre" doc:"link servers of the centre, tried in turn" is:"host:port" need:"[\"198.51.100.1:7000\"]"`
+	Peers   []Peer   `yaml:"peers" doc:"all nodes that found the region, this one included: id, raft, forward and gossip of each" need:"the four fields of this node"`
 
 	Identity       Identity `yaml:"identity" doc:"who this process is"`
 	DataRingFile   string   `yaml:"data_ring_file" doc:"keys that seal log, segments and snapshots, the same on all nodes" is:"secret file" need:"keys/north.data.ring"`
@@ -101,6 +105,8 @@ func LoadEdge(path string, environ []string) (edge.Config, logging.Config, error
 	cfg.RadiusAuth, _ = netip.ParseAddrPort(s.RadiusAuth) // checked by load
 	cfg.RadiusAcct, _ = netip.ParseAddrPort(s.RadiusAcct)
 	cfg.HTTP, cfg.Raft, cfg.Forward, cfg.Gossip, cfg.Centre = s.HTTP, s.Raft, s.Forward, s.Gossip, s.Centre
+	l.api(s.HTTP, s.HTTPCertFile, s.HTTPKeyFile)
+	cfg.HTTPCertFile, cfg.HTTPKeyFile = l.path(s.HTTPCertFile), l.path(s.HTTPKeyFile)
 	for _, p := range s.Peers {
 		cfg.Peers = append(cfg.Peers, edge.Peer(p))
 	}

@@ -199,6 +199,29 @@ F: identity.ca: must be given: certificate of the authority that both sides trus
 F: gossip_key_file: must be given: 32 octets in hexadecimal, the same on all nodes, e.g. keys/north.gossip`)
 }
 
+// TestAPIInClearText: tokens and balances leave the machine by TLS only.
+func TestAPIInClearText(t *testing.T) {
+	dir := keys(t)
+	far := strings.Replace(goodEdge, "http: 127.0.1.1:8090", "http: 192.0.2.11:8090", 1)
+	for _, c := range []struct{ name, text, want string }{
+		{"clear text", far, `F:6: http: "192.0.2.11:8090": this is no loopback address and there is no http_cert_file: give a certificate, tokens and passwords would travel in clear text`},
+		{"all addresses", strings.Replace(goodEdge, "http: 127.0.1.1:8090", "http: :8090", 1), `F:6: http: ":8090": this is no loopback address and there is no http_cert_file: give a certificate, tokens and passwords would travel in clear text`},
+		{"no key", far + "http_cert_file: north-1.crt\n", `F:19: http_cert_file: "north-1.crt": http_cert_file is "north-1.crt", http_key_file is "": give both or none`},
+		{"another's key", far + "http_cert_file: north-1.crt\nhttp_key_file: centre.key\n",
+			`F:19: http_cert_file: "north-1.crt": tls: private key does not match public key: give a certificate and in http_key_file the key that belongs to it, both PEM`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := write(t, dir, "edge.yaml", c.text)
+			_, _, err := LoadEdge(path, nil)
+			wantFaults(t, err, path, c.want)
+		})
+	}
+	e, _, err := LoadEdge(write(t, dir, "edge.yaml", far+"http_cert_file: north-1.crt\nhttp_key_file: north-1.key\n"), nil)
+	if err != nil || e.HTTP != "192.0.2.11:8090" || e.HTTPCertFile != filepath.Join(dir, "north-1.crt") || e.HTTPKeyFile != filepath.Join(dir, "north-1.key") {
+		t.Errorf("%+v, %v", e, err)
+	}
+}
+
 func TestCentralFaults(t *testing.T) {
 	dir := keys(t)
 	for _, c := range []struct{ name, text, want string }{

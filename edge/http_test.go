@@ -1,0 +1,120 @@
+package edge
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// apiCertificate writes a certificate for an address, and its key.
+func apiCertificate(t *testing.T, addr string) (certFile, keyFile string, authority *x509.CertPool) {
+	t.Helper()
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.ParseIP(host)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	certFile, keyFile = filepath.Join(dir, "api.crt"), filepath.Join(dir, "api.key")
+	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})
+	for name, data := range map[string][]byte{certFile: certPEM, keyFile: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})} {
+		if err := os.WriteFile(name, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	authority = x509.NewCertPool()
+	authority.AppendCertsFromPEM(certPEM)
+	return certFile, keyFile, authority
+}
+
+// With a certificate the node's API speaks TLS 1.2 and above and nothing else, and
+// the node tells so.
+func TestStatusOverTLS(t *testing.T) {
+	cfg := testConfig(t)
+	var authority *x509.CertPool
+	cfg.HTTPCertFile, cfg.HTTPKeyFile, authority = apiCertificate(t, cfg.HTTP)
+	n, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := n.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(url string, newest uint16) (*http.Response, error) {
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: authority, MinVersion: tls.VersionTLS10, MaxVersion: newest}}
+		t.Cleanup(transport.CloseIdleConnections)
+		req, err := http.NewRequestWithContext(t.Context(), "GET", url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return (&http.Client{Transport: transport}).Do(req)
+	}
+	res, err := ask("https://"+cfg.HTTP+"/status", tls.VersionTLS12)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var s Status
+	if err := json.NewDecoder(res.Body).Decode(&s); err != nil || res.StatusCode != http.StatusOK || s.Node != cfg.Node {
+		t.Errorf("%d %+v %v", res.StatusCode, s, err)
+	}
+	if len(s.Nodes) != 1 || s.Nodes[0].HTTP != cfg.HTTP || !s.Nodes[0].HTTPS {
+		t.Errorf("nodes are %+v", s.Nodes)
+	}
+	if old, err := ask("https://"+cfg.HTTP+"/status", tls.VersionTLS11); err == nil {
+		old.Body.Close()
+		t.Error("TLS 1.1 was spoken")
+	}
+	plain, err := ask("http://"+cfg.HTTP+"/status", tls.VersionTLS13)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Body.Close()
+	if plain.StatusCode != http.StatusBadRequest {
+		t.Errorf("plain HTTP was answered: %s", plain.Status)
+	}
+}
+
+func TestUnusableAPICertificateIsRefused(t *testing.T) {
+	cfg := testConfig(t)
+	cfg.HTTPCertFile, _, _ = apiCertificate(t, cfg.HTTP)
+	if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), "http_key_file") {
+		t.Errorf("without a key: %v", err)
+	}
+	_, cfg.HTTPKeyFile, _ = apiCertificate(t, cfg.HTTP)
+	if n, err := New(cfg); err == nil || !strings.Contains(err.Error(), "http_key_file") || !strings.Contains(err.Error(), "belongs") {
+		t.Errorf("with another's key: node %v, %v", n, err)
+	}
+}
