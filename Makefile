@@ -22,6 +22,10 @@ MODULE := meridian
 SEQUENTIAL := internal/(acceptance|archtest|canon|feed|invariant|journal|money|rating|sim|tariff|testrun|verify)|edge/(balance|command|fsm|session)
 SEQUENTIAL_PATTERN := ^$(MODULE)/($(SEQUENTIAL))(/|$$)
 
+# Packages that build the product by themselves: the test cache does not see what it
+# was built from, so they always run.
+BUILDERS_PATTERN := ^$(MODULE)/internal/(acceptance|sim/mutation)$$
+
 GO_DIRS := $(wildcard cmd central edge replication radius proto ops internal)
 
 .PHONY: help setup build demo test test-cockroach bench sim soak lint fmt proto clean
@@ -42,11 +46,13 @@ demo: setup build ## run the whole system on this machine (DEMO_ARGS="--once --r
 test: setup ## run every test; CI=true makes a skipped test a failure
 	$(GO) vet ./...
 	@all=$$($(GO) list ./...); \
-	plain=$$(grep -E '$(SEQUENTIAL_PATTERN)' <<<"$$all" || true); \
+	plain=$$(grep -E '$(SEQUENTIAL_PATTERN)' <<<"$$all" | grep -vE '$(BUILDERS_PATTERN)'); \
+	builders=$$(grep -E '$(BUILDERS_PATTERN)' <<<"$$all"); \
 	race=$$(grep -vE '$(SEQUENTIAL_PATTERN)' <<<"$$all" || true); \
 	$(GO) build -o bin/testrun ./internal/testrun; \
 	exec bin/testrun -required internal/testrun/required.txt \
 		-- -timeout 10m $$plain \
+		-- -count=1 -timeout 10m $$builders \
 		-- -race -timeout 10m $$race
 
 test-cockroach: ## run the central suite and the demo on the CockroachDB that COCKROACH_BINARY names
