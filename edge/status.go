@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"meridian/edge/fsm"
+	"meridian/internal/zones"
 	"meridian/ops/alarm"
 )
 
@@ -23,7 +24,8 @@ type Status struct {
 	Region      string    `json:"region"`
 	Node        string    `json:"node"`
 	Version     string    `json:"version"`
-	At          time.Time `json:"at"` // by this node's clock
+	TZData      []string  `json:"tzdata"` // versions of the zone data in the binary
+	At          time.Time `json:"at"`     // by this node's clock
 	Started     time.Time `json:"started"`
 	Role        string    `json:"role"`
 	Leader      string    `json:"leader"`
@@ -83,7 +85,7 @@ func (n *Node) Status() Status {
 	r := n.store.Raft().Stats()
 	leader, _ := n.store.Raft().Leader()
 	s := Status{
-		Cluster: n.cfg.Cluster, Region: n.cfg.Region, Node: n.cfg.Node, Version: n.cfg.Version, At: time.Now().UTC(), Started: n.started.UTC(),
+		Cluster: n.cfg.Cluster, Region: n.cfg.Region, Node: n.cfg.Node, Version: n.cfg.Version, TZData: zones.Versions(), At: time.Now().UTC(), Started: n.started.UTC(),
 		Role: strings.ToLower(r.State), Leader: leader, Term: r.Term, Applied: r.AppliedIndex,
 		Members: n.gossip.Stats().Members, Nodes: n.peerings(),
 		CertificateEnds: n.expires.UTC(), Disk: n.diskStatus(), Alarms: n.alarms.Active(),

@@ -16,6 +16,7 @@ import (
 	"meridian/central/store"
 	feedrow "meridian/internal/feed"
 	"meridian/internal/tariff"
+	"meridian/internal/zones"
 )
 
 // Feed is what publishing needs of central/feed.
@@ -44,7 +45,8 @@ func (s *Service) Publish(ctx context.Context, drafts []tariff.Offering) ([]tari
 }
 
 // PublishTx publishes each draft as the next version of its offering and sends
-// it to every region. A draft's Version is ignored; ValidFrom 0 means now. It
+// it to every region. A draft's Version and TZData are ignored: it is counted by
+// the newest zone data; ValidFrom 0 means now. It
 // returns what was published, in the order given.
 func (s *Service) PublishTx(ctx context.Context, tx store.Tx, drafts []tariff.Offering) ([]tariff.Offering, error) {
 	now := s.now()
@@ -85,7 +87,7 @@ func number(drafts []tariff.Offering, known map[string]tariff.Offering, now time
 	for i := range published {
 		o := &published[i]
 		before, has := known[o.ID]
-		o.Version = before.Version + 1
+		o.Version, o.TZData = before.Version+1, zones.Latest
 		if o.ValidFrom == 0 {
 			o.ValidFrom = now.Unix()
 		}

@@ -12,11 +12,13 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"meridian/cmd/meridian/exitcode"
+	"meridian/internal/zones"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -60,9 +62,9 @@ func newRoot() *cobra.Command {
 
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Example: "  meridian version", Args: cobra.NoArgs,
+		Use: "version", Short: "Print the version, and the versions of the zone data inside", Example: "  meridian version", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), version())
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\nzone data IANA %s\n", version(), strings.Join(zones.Versions(), ", "))
 			return err
 		},
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"meridian/cmd/meridian/exitcode"
+	"meridian/internal/zones"
 )
 
 // TestExitStatus runs command lines that end at once.
@@ -29,7 +30,7 @@ func TestExitStatus(t *testing.T) {
 		out  string // part of stdout
 		err  string // part of stderr
 	}{
-		{"version", exitcode.Done, "", ""},
+		{"version", exitcode.Done, "zone data IANA " + zones.Latest, ""},
 		{"--help", exitcode.Done, "Exit status", ""},
 		{"demo --help", exitcode.Done, "meridian demo --once", ""},
 		{"verify --help", exitcode.Done, "Examples:", ""},

@@ -8,8 +8,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
-	_ "time/tzdata" // the zones of tariffs, where the machine has none
 
 	"github.com/spf13/cobra"
 
@@ -85,7 +83,7 @@ func (r *rateFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return faulty(r.usage, err)
 	}
-	t, err := trial.New(offerings, time.LoadLocation, tables)
+	t, err := trial.New(offerings, tables)
 	if err != nil {
 		return exitcode.Check("%w", err)
 	}
@@ -237,7 +235,7 @@ func (r *rateFlags) line(b *strings.Builder, x *trial.Rated) {
 // ratable checks what only an offering's plan shows.
 func ratable(tables map[string]*rating.Prefixes) func(*tariff.Offering) error {
 	return func(o *tariff.Offering) error {
-		err := trial.Check(o, time.LoadLocation, tables)
+		err := trial.Check(o, tables)
 		if err != nil && len(tariff.Faults(err)) == 0 {
 			return errors.Join(&tariff.Fault{Path: "usage", Value: err.Error(), Remedy: "correct the component"})
 		}

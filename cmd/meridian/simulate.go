@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -88,7 +87,7 @@ func (s *simulateFlags) side(file string, in *trial.Input, tables map[string]*ra
 	if err != nil {
 		return nil, faulty(file, err)
 	}
-	t, err := trial.New(offerings, time.LoadLocation, tables)
+	t, err := trial.New(offerings, tables)
 	if err != nil {
 		return nil, exitcode.Check("%w", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"strings"
 	"testing"
-	"time"
 
 	"meridian/deploy/catalog"
 	"meridian/internal/sheet"
@@ -56,7 +55,7 @@ func TestLibrary(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			data := read(t, files, name+".yaml")
 			passes(t, schema, name, data)
-			offerings, err := sheet.Read(name+".yaml", data, files, func(o *tariff.Offering) error { return trial.Check(o, time.LoadLocation, nil) })
+			offerings, err := sheet.Read(name+".yaml", data, files, func(o *tariff.Offering) error { return trial.Check(o, nil) })
 			if err != nil || len(offerings) != 1 || offerings[0].ID != name {
 				t.Fatalf("%d offerings, %v; want one of the file's name", len(offerings), err)
 			}
@@ -81,7 +80,7 @@ func read(t *testing.T, files fs.FS, name string) []byte {
 
 func rate(t *testing.T, files fs.FS, name string, offerings []tariff.Offering) (out []string) {
 	t.Helper()
-	x, err := trial.New(offerings, time.LoadLocation, nil)
+	x, err := trial.New(offerings, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ type importRule struct {
 // library and each other only.
 var sharedCore = []string{
 	"internal/invariant", "internal/canon", "internal/money", "internal/tariff",
-	"internal/rating", "internal/charging", "internal/journal", "internal/feed", "internal/verify", "internal/mschap",
+	"internal/zones", "internal/rating", "internal/charging", "internal/journal", "internal/feed", "internal/verify", "internal/mschap",
 }
 
 // The pure part of the edge.
@@ -32,7 +32,8 @@ func importTable() []importRule {
 		{"internal/money", []string{"internal/invariant", "internal/canon"}, "amounts know nothing of tariffs or books"},
 		{"internal/tariff", []string{"internal/money", "internal/invariant", "internal/canon"}, "the catalog's vocabulary is rated by others"},
 		{"internal/mschap", []string{"internal/invariant"}, "it is a protocol's arithmetic; the centre makes its hashes, the edge checks with them"},
-		{"internal/rating", []string{"internal/tariff", "internal/money", "internal/invariant", "internal/canon"}, "a price depends on tariff and usage alone"},
+		{"internal/zones", nil, "the zones' data stands for itself"},
+		{"internal/rating", []string{"internal/zones", "internal/tariff", "internal/money", "internal/invariant", "internal/canon"}, "a price depends on tariff and usage alone"},
 		{"internal/charging", []string{"internal/rating", "internal/tariff", "internal/money", "internal/invariant", "internal/canon"}, "who pays depends on the wallet, the price and the usage alone"},
 		{"internal/journal", []string{"internal/rating", "internal/money", "internal/invariant", "internal/canon"}, "a ledger stands for itself: beside amounts it holds the slices that priced a usage"},
 		{"internal/sheet", sharedCore, "a sheet is read at the centre and at a shell; what it may say is the vocabulary's"},
@@ -136,6 +137,7 @@ func pure() []string { return with(sharedCore, edgeCore...) }
 func portImports() map[string][]string {
 	return map[string][]string{
 		"internal/verify": {"context"}, // readers of a live system can be cancelled
+		"internal/zones":  {"embed"},   // what is in the binary is no input
 	}
 }
 

@@ -7,6 +7,7 @@
 package feed
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -121,8 +122,20 @@ type Operator struct {
 // ErrRow is wrapped by every error about a row's content.
 var ErrRow = errors.New("feed row is not well formed")
 
-// Encode returns the JSON body of an entity.
+// published is the body of an offering's row: its fields, and the hash that the
+// centre names them by.
+type published struct {
+	*tariff.Offering
+	Content string `json:"content,omitempty"` // Offering.Hash in hex; rows of before 2026-11-25 have none
+}
+
+// Encode returns the JSON body of an entity; an offering's carries its content
+// hash.
 func Encode(entity any) ([]byte, error) {
+	if o, ok := entity.(*tariff.Offering); ok {
+		hash := o.Hash()
+		entity = published{o, hex.EncodeToString(hash[:])}
+	}
 	b, err := json.Marshal(entity)
 	if err != nil {
 		return nil, fmt.Errorf("encode %T for the feed: %w", entity, err)
@@ -137,8 +150,7 @@ func (r *Row) Decode() (any, error) {
 	var id *string
 	switch r.Kind {
 	case KindOffering:
-		o := &tariff.Offering{}
-		entity, id = o, nil
+		entity, id = &published{Offering: &tariff.Offering{}}, nil
 	case KindNAS:
 		n := &NAS{}
 		entity, id = n, &n.ID
@@ -160,12 +172,13 @@ func (r *Row) Decode() (any, error) {
 	if err := json.Unmarshal(r.Body, entity); err != nil {
 		return nil, fmt.Errorf("%w: row %d (%s %s): %w", ErrRow, r.Number, r.Kind, r.ID, err)
 	}
-	if o, ok := entity.(*tariff.Offering); ok {
-		if err := CheckOffering(o); err != nil {
+	if p, ok := entity.(*published); ok {
+		o := p.Offering
+		if err := p.check(); err != nil {
 			return nil, fmt.Errorf("%w: row %d (%s %s): %w", ErrRow, r.Number, r.Kind, r.ID, err)
 		}
 		key := OfferingKey(o.ID, o.Version)
-		id = &key
+		entity, id = o, &key
 	}
 	if fault := check(entity); fault != "" {
 		return nil, fmt.Errorf("%w: row %d (%s %s): %s", ErrRow, r.Number, r.Kind, r.ID, fault)
@@ -176,11 +189,26 @@ func (r *Row) Decode() (any, error) {
 	return entity, nil
 }
 
+// check reports what keeps an edge from running what was published. An offering
+// whose content does not hash to what the centre says was written by a version
+// that knows more fields: to rate by the rest of it would be to rate otherwise
+// than the centre.
+func (p *published) check() error {
+	hash := p.Hash()
+	if here := hex.EncodeToString(hash[:]); p.Content != "" && p.Content != here {
+		return fmt.Errorf("its content hashes to %.12s… here and to %.12s… at the centre: upgrade this node to the centre's version", here, p.Content)
+	}
+	return CheckOffering(p.Offering)
+}
+
 // CheckOffering reports what keeps an edge from running an offering: a fault, or a
 // part that edges of this version do not execute.
 func CheckOffering(o *tariff.Offering) error {
 	if err := o.Live(); err != nil {
 		return err
+	}
+	if o.TZData == "" && o.Zone != "" && o.Zone != "UTC" {
+		return &tariff.Fault{Path: "tzdata", Value: "", Remedy: "name the version of the zone data, as publishing does"}
 	}
 	_, err := rating.Compile(o, rating.Env{})
 	return err

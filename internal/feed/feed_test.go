@@ -3,9 +3,12 @@ package feed
 import (
 	"errors"
 	"reflect"
+	"regexp"
+	"strings"
 	"testing"
 
 	"meridian/internal/tariff"
+	"meridian/internal/zones"
 )
 
 func TestDecodeGivesTheEntityBack(t *testing.T) {
@@ -51,6 +54,47 @@ func TestDecodeRefuses(t *testing.T) {
 	} {
 		if _, err := row.Decode(); !errors.Is(err, ErrRow) {
 			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+// What this version would rate otherwise than the centre is refused by name: fields
+// that it does not know, zone data that it does not have.
+func TestDecodeRefusesWhatItWouldRateOtherwise(t *testing.T) {
+	o := tariff.Offering{ID: "flat", Version: 3, Name: "Flat", Currency: "EUR", Service: "internet", Zone: "Europe/Berlin", TZData: zones.Latest,
+		Recurring: tariff.EachDays(1, 30), Profile: tariff.Profile{SessionLimit: 1, InterimSeconds: 60}, Overrun: tariff.Owed}
+	row := func(o tariff.Offering) Row {
+		body, err := Encode(&o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Row{Number: 9, Kind: KindOffering, ID: "flat@3", Version: 1, Body: body}
+	}
+	good := row(o)
+	if _, err := good.Decode(); err != nil {
+		t.Fatal(err)
+	}
+	plain := good
+	plain.Body = regexp.MustCompile(`,"content":"[0-9a-f]{64}"`).ReplaceAll(good.Body, nil)
+	if _, err := plain.Decode(); err != nil || len(plain.Body) == len(good.Body) {
+		t.Errorf("a row from before rows had hashes: %v", err)
+	}
+	newer := good
+	newer.Body = []byte(strings.Replace(string(good.Body), `"overrun":`, `"surcharge":5,"overrun":`, 1))
+	// A centre that knows the field has it in the hash.
+	newer.Body = regexp.MustCompile(`"content":"..`).ReplaceAll(newer.Body, []byte(`"content":"xx`))
+	later, none := o, o
+	later.TZData, none.TZData = "2031a", ""
+	for _, c := range []struct {
+		row  Row
+		says string
+	}{
+		{newer, "row 9 (offering flat@3): its content hashes to"},
+		{row(later), "tzdata: 2031a: zone data of this version is not in this binary"},
+		{row(none), "name the version of the zone data"},
+	} {
+		if _, err := c.row.Decode(); !errors.Is(err, ErrRow) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("got %v, want it to say %q", err, c.says)
 		}
 	}
 }

@@ -27,7 +27,7 @@ func BenchmarkCall65s(b *testing.B) {
 func BenchmarkCall3600s(b *testing.B) {
 	o := offering(tariff.Usage{Name: "calls", Unit: tariff.Seconds, Rates: []tariff.Rate{{Fee: 400_000, Next: 1, Price: tariff.Price{Amount: 100_000, Per: 60}}, {Window: "day", Price: tariff.Price{Amount: 200_000, Per: 60}}}})
 	o.Windows, o.Zone = windows(), "Europe/Berlin"
-	p := compile(b, o, Env{Zones: map[string]*time.Location{"Europe/Berlin": berlin(b)}})
+	p := compile(b, o, Env{})
 	benchRate(b, p, Context{Start: 1_795_000_000}, Use{Quantity: 3600})
 }
 
@@ -39,7 +39,7 @@ func BenchmarkVolumeTwoWindowsAndATier(b *testing.B) {
 	day.Window, night.Window = "day", "night"
 	o := offering(tariff.Usage{Name: "data", Unit: tariff.Bytes, Rates: []tariff.Rate{tiers(700, 400), day, night}})
 	o.Windows, o.Zone = windows(), "Europe/Berlin"
-	p := compile(b, o, Env{Zones: map[string]*time.Location{"Europe/Berlin": berlin(b)}})
+	p := compile(b, o, Env{})
 	from := time.Date(2026, 11, 25, 18, 0, 0, 0, berlin(b)).Unix()
 	benchRate(b, p, Context{}, Use{Quantity: 1 << 30, From: from, To: from + 5*3600})
 }

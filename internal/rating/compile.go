@@ -6,41 +6,52 @@ import (
 	"math"
 	"math/bits"
 	"slices"
-	"time"
 
 	"meridian/internal/money"
 	"meridian/internal/tariff"
+	"meridian/internal/zones"
 )
 
-// Env is what a plan needs beside the offering; the shell loads it.
+// Env is what a plan needs beside the offering and the zone data in the binary.
 type Env struct {
-	Zones  map[string]*time.Location // by IANA name, from the binary's own zone data
-	Tables map[string]*Prefixes      // the catalog's shared tables of destinations
-	Cache  *Cache                    // of what many plans share; nil = none
+	Tables map[string]*Prefixes // the catalog's shared tables of destinations
+	Cache  *Cache               // of what many plans share; nil = none
 }
 
 // Cache keeps the zones that Compile has read, for a catalog of many offerings.
 // The zero value is empty. It is not safe for concurrent use.
-type Cache struct{ zones map[string]zone }
+type Cache struct{ zones map[[2]string]zone }
 
-// zone reads a zone's changes; nil when it is not known.
-func (e *Env) zone(name string) zone {
-	l := e.Zones[name]
-	if l == nil {
-		return nil
+// zone reads a zone's changes from the data of a version.
+func (e *Env) zone(version, name string) (zone, error) {
+	key := [2]string{version, name}
+	if e.Cache != nil && e.Cache.zones[key] != nil {
+		return e.Cache.zones[key], nil
 	}
-	if e.Cache == nil {
-		return newZone(l)
+	l, err := zones.Load(version, name)
+	if err != nil {
+		return nil, err
 	}
-	z := e.Cache.zones[name]
-	if z == nil {
+	z := newZone(l)
+	if e.Cache != nil {
 		if e.Cache.zones == nil {
-			e.Cache.zones = map[string]zone{}
+			e.Cache.zones = map[[2]string]zone{}
 		}
-		z = newZone(l)
-		e.Cache.zones[name] = z
+		e.Cache.zones[key] = z
 	}
-	return z
+	return z, nil
+}
+
+// checkZone tells what is wrong with an offering's zone or zone data.
+func checkZone(o *tariff.Offering) error {
+	_, err := zones.Load(o.TZData, o.Zone)
+	switch {
+	case errors.Is(err, zones.ErrVersion):
+		return &tariff.Fault{Path: "tzdata", Value: o.TZData, Remedy: err.Error()}
+	case err != nil:
+		return &tariff.Fault{Path: "zone", Value: o.Zone, Remedy: "name an IANA zone that this version knows, e.g. Europe/Berlin"}
+	}
+	return nil
 }
 
 // Plan is an offering version made ready for rating: immutable, safe for
@@ -136,9 +147,13 @@ func Compile(o *tariff.Offering, env Env) (*Plan, error) {
 		p.roundUnit *= 10
 	}
 	p.zone = zone{{0, 0}}
-	if len(o.Windows) > 0 && o.Zone != "" && o.Zone != "UTC" {
-		if p.zone = env.zone(o.Zone); p.zone == nil {
-			return nil, &tariff.Fault{Path: "zone", Value: o.Zone, Remedy: "name an IANA zone that this version knows, e.g. Europe/Berlin"}
+	if err := checkZone(o); err != nil {
+		return nil, err
+	}
+	if len(o.Windows) > 0 {
+		var err error
+		if p.zone, err = env.zone(o.TZData, o.Zone); err != nil {
+			return nil, err
 		}
 	}
 	holidays := dayNumbers(o.Holidays)

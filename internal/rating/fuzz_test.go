@@ -3,7 +3,6 @@ package rating
 import (
 	"encoding/json"
 	"testing"
-	"time"
 
 	"meridian/internal/tariff"
 )
@@ -29,7 +28,7 @@ func FuzzCompile(f *testing.F) {
 	}
 	f.Add(seed, int64(1_795_000_000), int64(3700))
 	f.Add(seed, int64(-1), int64(1<<62))
-	env := Env{Zones: map[string]*time.Location{"Europe/Berlin": berlin(f)}}
+	env := Env{}
 	f.Fuzz(func(t *testing.T, text []byte, start, quantity int64) {
 		var o tariff.Offering
 		if json.Unmarshal(text, &o) != nil {
@@ -64,7 +63,7 @@ func FuzzCompile(f *testing.F) {
 func BenchmarkCompileCatalog(b *testing.B) {
 	o := every()
 	for b.Loop() {
-		env := Env{Zones: map[string]*time.Location{"Europe/Berlin": berlin(b)}, Cache: &Cache{}}
+		env := Env{Cache: &Cache{}}
 		for range 2000 {
 			compile(b, o, env)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"meridian/internal/money"
 	"meridian/internal/tariff"
+	"meridian/internal/zones"
 )
 
 // offering wraps usage components into something that can be compiled.
@@ -153,7 +154,7 @@ func pick(o *tariff.Offering, u *tariff.Usage, at time.Time) *tariff.Rate {
 }
 
 func berlin(t testing.TB) *time.Location {
-	l, err := time.LoadLocation("Europe/Berlin")
+	l, err := zones.Load("", "Europe/Berlin")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +170,7 @@ func TestTimeAgainstNaive(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := offering(genUsage(t, tariff.Seconds))
 		o.Windows, o.Zone = windows(), "Europe/Berlin"
-		p := compile(t, o, Env{Zones: map[string]*time.Location{"Europe/Berlin": loc}})
+		p := compile(t, o, Env{})
 		// around the change to summer time, and an ordinary week
 		start := rapid.SampledFrom([]int64{1774738800, 1795000000}).Draw(t, "about") + rapid.Int64Range(-200_000, 200_000).Draw(t, "start")
 		ctx := Context{Start: start}
@@ -203,12 +204,11 @@ func TestTimeAgainstNaive(t *testing.T) {
 
 // What Fit allows is exact: it fits, and the next step does not.
 func TestFitIsExact(t *testing.T) {
-	loc := berlin(t)
 	rapid.Check(t, func(t *rapid.T) {
 		u := genUsage(t, tariff.Seconds)
 		o := offering(u)
 		o.Windows, o.Zone = windows(), "Europe/Berlin"
-		p := compile(t, o, Env{Zones: map[string]*time.Location{"Europe/Berlin": loc}})
+		p := compile(t, o, Env{})
 		ctx := Context{Start: 1774738800 + rapid.Int64Range(-90_000, 90_000).Draw(t, "start")}
 		_, tally, err := p.Rate(nil, ctx, Tally{}, Use{Quantity: rapid.Int64Range(0, 3000).Draw(t, "before")})
 		if err != nil {

@@ -19,7 +19,7 @@ import (
 func TestVolumeIsSplitAtWindows(t *testing.T) {
 	o := offering(tariff.Usage{Name: "data", Unit: tariff.Bytes, Rates: []tariff.Rate{{Price: tariff.Price{Amount: 1, Per: 1}}, {Window: "day", Price: tariff.Price{Amount: 10, Per: 1}}}})
 	o.Windows, o.Zone = windows(), "Europe/Berlin"
-	p := compile(t, o, Env{Zones: map[string]*time.Location{"Europe/Berlin": berlin(t)}})
+	p := compile(t, o, Env{})
 	at := time.Date(2026, 11, 25, 18, 0, 0, 0, berlin(t)).Unix()
 	list, s, err := p.Rate(nil, Context{}, Tally{}, Use{Quantity: 1001, From: at, To: at + 2*3600})
 	if err != nil || len(list) != 2 || list[0].Rule != "x@1/data/day" || list[0].Quantity != 500 || list[1].Quantity != 501 || s.Charged != 5501 {
@@ -36,7 +36,7 @@ func TestVolumeIsSplitAtWindows(t *testing.T) {
 		}
 		o := offering(u)
 		o.Windows, o.Zone = windows(), "Europe/Berlin"
-		p := compile(t, o, Env{Zones: map[string]*time.Location{"Europe/Berlin": p0(t)}})
+		p := compile(t, o, Env{})
 		var s Tally
 		from := int64(1774738800)
 		for _, n := range rapid.SliceOfN(rapid.Int64Range(0, 5000), 1, 4).Draw(t, "reports") {
@@ -56,14 +56,6 @@ func TestVolumeIsSplitAtWindows(t *testing.T) {
 			s, from = next, to
 		}
 	})
-}
-
-func p0(t *rapid.T) *time.Location {
-	l, err := time.LoadLocation("Europe/Berlin")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l
 }
 
 // A component that is counted by period keeps its books over events: what is free,
@@ -231,7 +223,7 @@ func TestTwoPlansAgreeOnAMillionEvents(t *testing.T) {
 		tariff.Usage{Name: "calls", Unit: tariff.Seconds, Rates: []tariff.Rate{{Fee: 10_000, First: 60, Next: 7, Price: tariff.Price{Amount: 100_000, Per: 60}}, {Window: "day", Next: 11, Price: tariff.Price{Amount: 213_331, Per: 60}, MaxCost: 9_000_000, AfterMax: tariff.FreeAfter}}},
 		tariff.Usage{Name: "data", Unit: tariff.Bytes, Rates: []tariff.Rate{{Mode: tariff.Graduated, Tiers: []tariff.Tier{{UpTo: 1 << 20, Price: tariff.Price{Amount: 7, Per: 1 << 10}}, {Price: tariff.Price{Amount: 3, Per: 1 << 10}}}}, {Window: "night", Price: tariff.Price{Amount: 1, Per: 1 << 10}}}})
 	o.Windows, o.Zone = windows(), "Europe/Berlin"
-	env := Env{Zones: map[string]*time.Location{"Europe/Berlin": berlin(t)}}
+	env := Env{}
 	a, b := compile(t, o, env), compile(t, o, env)
 	rng := rand.New(rand.NewPCG(1, 2))
 	var bufA, bufB [64]Priced

@@ -13,6 +13,7 @@ import (
 	"meridian/internal/sheet"
 	"meridian/internal/tariff"
 	"meridian/internal/why"
+	"meridian/internal/zones"
 )
 
 // Trial rates events by the offerings of a sheet. It is not safe for concurrent
@@ -34,47 +35,37 @@ type version struct {
 	zone *time.Location
 }
 
-// Zones loads time zones by IANA name: time.LoadLocation with zone data in the
-// binary.
-type Zones func(name string) (*time.Location, error)
-
 // Check tells whether an offering can be rated: the bounds that only its plan
 // shows. The error is *tariff.Fault, joined.
-func Check(o *tariff.Offering, zones Zones, tables map[string]*rating.Prefixes) error {
-	_, err := ready(*o, zones, tables)
+func Check(o *tariff.Offering, tables map[string]*rating.Prefixes) error {
+	_, err := ready(*o, tables)
 	return err
 }
 
-func ready(o tariff.Offering, zones Zones, tables map[string]*rating.Prefixes) (*version, error) {
-	v := &version{Offering: o, zone: time.UTC}
-	env := rating.Env{Zones: map[string]*time.Location{}, Tables: tables}
-	if v.Zone != "" {
-		l, err := zones(v.Zone)
-		if err != nil {
-			return nil, &tariff.Fault{Path: "zone", Value: v.Zone, Remedy: "name an IANA zone, e.g. Europe/Berlin"}
-		}
-		v.zone, env.Zones[v.Zone] = l, l
-	}
+func ready(o tariff.Offering, tables map[string]*rating.Prefixes) (*version, error) {
+	v := &version{Offering: o}
 	for i := range v.Usage {
 		if least := v.Usage[i].MinPeriod; least > 0 {
 			return nil, &tariff.Fault{Path: fmt.Sprintf("usage[%d].min_period", i), Value: least.String(), Remedy: "a period's minimum is not rated yet: leave it out, or use min_event"}
 		}
 	}
 	var err error
-	v.plan, err = rating.Compile(&v.Offering, env)
+	if v.plan, err = rating.Compile(&v.Offering, rating.Env{Tables: tables}); err == nil {
+		v.zone, err = zones.Load(v.TZData, v.Zone)
+	}
 	return v, err
 }
 
 // New makes the offerings of a sheet ready. Versions of one id are numbered by
 // valid_from. The error names the part that cannot be rated, each a *tariff.Fault.
-func New(offerings []tariff.Offering, zones Zones, tables map[string]*rating.Prefixes) (*Trial, error) {
+func New(offerings []tariff.Offering, tables map[string]*rating.Prefixes) (*Trial, error) {
 	t := &Trial{offerings: map[string][]*version{}, balances: map[string]map[string]Balance{}, people: map[[2]string]*person{}, pools: map[string]int64{}}
 	sorted := slices.Clone(offerings)
 	slices.SortStableFunc(sorted, func(a, b tariff.Offering) int { return cmp.Compare(a.ValidFrom, b.ValidFrom) })
 	for i := range sorted {
 		o := sorted[i]
 		o.Version = uint32(len(t.offerings[o.ID]) + 1)
-		v, err := ready(o, zones, tables)
+		v, err := ready(o, tables)
 		if err != nil {
 			return nil, fmt.Errorf("offering %s: %w", o.ID, err)
 		}

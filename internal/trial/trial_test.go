@@ -7,11 +7,11 @@ import (
 	"strings"
 	"testing"
 	"time"
-	_ "time/tzdata"
 
 	"meridian/internal/sheet"
 	"meridian/internal/tariff"
 	"meridian/internal/why"
+	"meridian/internal/zones"
 )
 
 const converged = `id: family
@@ -62,7 +62,7 @@ func try(t *testing.T, tariffs, usage, balances string, lang why.Language) []Rat
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := New(offerings, time.LoadLocation, nil)
+	x, err := New(offerings, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +150,7 @@ func TestFaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := New(offerings, time.LoadLocation, nil)
+	x, err := New(offerings, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ nothing,,,2026-03-02T10:00:00Z,,,,
 }
 
 func TestPeriods(t *testing.T) {
-	berlin, err := time.LoadLocation("Europe/Berlin")
+	berlin, err := zones.Load("", "Europe/Berlin")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +234,7 @@ func FuzzReadUsage(f *testing.F) {
 		if err != nil {
 			return
 		}
-		x, err := New(offerings, time.LoadLocation, nil)
+		x, err := New(offerings, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
