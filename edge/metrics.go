@@ -22,6 +22,7 @@ func describedMetrics() []metrics.Metric {
 		{Name: "subscriptions", Help: "Subscriptions served.", Kind: metrics.Gauge},
 		{Name: "reservations", Help: "Reservations held.", Kind: metrics.Gauge},
 		{Name: "leases", Help: "Buckets of which this region holds a lease.", Kind: metrics.Gauge},
+		{Name: "lease_headroom", Help: "What may still be held or charged of all leases together, by unit (a currency's micro-units, bytes, seconds, events).", Kind: metrics.Gauge, Labels: []string{"unit"}},
 		{Name: "leases_wanting", Help: "Of these, buckets whose lease is below what the region asked for: no headroom until the centre grants.", Kind: metrics.Gauge},
 		{Name: "overrun_micro_total", Help: "Micro-units of usage that nothing could pay."},
 		{Name: "overrun_worst_micro", Help: "The greatest overrun of one session, in micro-units.", Kind: metrics.Gauge},
@@ -89,6 +90,10 @@ func (n *Node) samples() []metrics.Sample {
 		a.add("reservations", float64(counts.Reservations))
 		a.add("leases", float64(counts.Leases))
 		a.add("leases_wanting", float64(counts.LeasesWanting))
+		for _, h := range s.Headroom() {
+			amount, _ := h.Amount.Float64()
+			a.add("lease_headroom", amount, string(h.Unit))
+		}
 		a.add("overrun_micro_total", float64(s.OverrunSum))
 		a.add("overrun_worst_micro", float64(s.OverrunWorst))
 		a.count("session_anomalies_total", s.Anomalies)

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"meridian/edge/command"
+	"meridian/internal/feed"
 	"meridian/ops/metrics"
 )
 
@@ -37,6 +39,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 			t.Fatal("the node does not lead")
 		}
 	}
+	giveLease(t, n)
 	const prefix = "meridian_edge_"
 	rows, err := metrics.List(cfg.Registry, prefix)
 	if err != nil {
@@ -51,7 +54,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	if len(rows) != len(describedMetrics()) {
 		t.Errorf("%d metrics are exported, %d described", len(rows), len(describedMetrics()))
 	}
-	allowed := []string{"alarm", "cause", "code", "direction", "kind", "node", "part", "port", "reason", "region", "severity", "state", "who"}
+	allowed := []string{"alarm", "cause", "code", "direction", "kind", "node", "part", "port", "reason", "region", "severity", "state", "unit", "who"}
 	for _, r := range rows {
 		for _, l := range r.Labels {
 			if !slices.Contains(allowed, l) {
@@ -75,6 +78,28 @@ func TestMetricsAreDocumented(t *testing.T) {
 		}
 	} else if table != want {
 		t.Errorf("ops/METRICS.md is not what a node exports; run with -update. It should be:\n%s", want)
+	}
+}
+
+// giveLease has the region hold a lease: 5 EUR of a bucket.
+func giveLease(t *testing.T, n *Node) {
+	t.Helper()
+	body, err := feed.Encode(&feed.Lease{Bucket: "a/cash", Account: "a", Unit: "EUR", Epoch: 1, Granted: 5_000_000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.found(t.Context())
+	for _, c := range []command.Command{
+		&command.OpenEpoch{Meta: n.meta(), Epoch: 1},
+		&command.Feed{Meta: n.meta(), Rows: []feed.Row{{Number: 1, Kind: feed.KindLease, ID: "a/cash", Version: 1, Body: body}}},
+	} {
+		if res, err := n.store.Do(t.Context(), c); err != nil || res.Code != command.OK {
+			t.Fatalf("%T: code %d, %v", c, res.Code, err)
+		}
+	}
+	s := n.Status()
+	if len(s.Headroom) != 1 || s.Headroom[0].Unit != "EUR" || s.Headroom[0].Amount.Int64() != 5_000_000 {
+		t.Errorf("the headroom is %+v", s.Headroom)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"html/template"
 	"maps"
+	"math/big"
 	"net/http"
 	"slices"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"meridian/edge/fsm"
+	"meridian/internal/money"
 	"meridian/internal/zones"
 	"meridian/ops/alarm"
 )
@@ -56,11 +58,12 @@ type Status struct {
 	LinkError     string     `json:"link_error,omitempty"`
 	LinkRefusal   *Refusal   `json:"link_refusal,omitempty"`
 
-	CertificateEnds time.Time     `json:"certificate_ends"`
-	Disk            DiskStatus    `json:"disk"`
-	Parted          string        `json:"parted,omitempty"` // why this node stopped serving
-	Live            fsm.Counts    `json:"live"`
-	Alarms          []alarm.Alarm `json:"alarms"`
+	CertificateEnds time.Time      `json:"certificate_ends"`
+	Disk            DiskStatus     `json:"disk"`
+	Parted          string         `json:"parted,omitempty"` // why this node stopped serving
+	Live            fsm.Counts     `json:"live"`
+	Headroom        []fsm.Headroom `json:"lease_headroom"`
+	Alarms          []alarm.Alarm  `json:"alarms"`
 }
 
 // Peering is a founding member as this node sees it.
@@ -102,7 +105,7 @@ func (n *Node) Status() Status {
 			s.ModeSince = time.UnixMicro(st.ModeSince).UTC()
 		}
 		s.Epoch, s.Seq, s.Acked, s.FeedVersion = st.Epoch, st.Seq, st.Acked, st.FeedVersion
-		s.Live = st.Count()
+		s.Live, s.Headroom = st.Count(), st.Headroom()
 	})
 	return s
 }
@@ -160,9 +163,9 @@ func page() (*template.Template, error) {
 		"ago":   func(now, t time.Time) string { return span(now.Sub(t)) },
 		"span":  func(seconds float64) string { return span(time.Duration(seconds * float64(time.Second))) },
 		"bytes": octets,
-		"count": grouped,
-		"time":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
-		"ms":    func(seconds float64) string { return strconv.FormatFloat(seconds*1000, 'f', 1, 64) + " ms" },
+		"count": grouped, "headroom": headroom,
+		"time": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
+		"ms":   func(seconds float64) string { return strconv.FormatFloat(seconds*1000, 'f', 1, 64) + " ms" },
 	}).Parse(statusHTML)
 }
 
@@ -206,6 +209,8 @@ func grouped(v any) string {
 		s = strconv.Itoa(v)
 	case uint64:
 		s = strconv.FormatUint(v, 10)
+	case string:
+		s = v
 	}
 	var b strings.Builder
 	for i, c := range s {
@@ -215,6 +220,15 @@ func grouped(v any) string {
 		b.WriteRune(c)
 	}
 	return b.String()
+}
+
+// headroom writes an amount of money in major units, anything else as it is.
+func headroom(h fsm.Headroom) string {
+	switch h.Unit {
+	case "bytes", "seconds", "events":
+		return grouped(h.Amount.String())
+	}
+	return grouped(new(big.Int).Quo(h.Amount, big.NewInt(int64(money.Micro))).String())
 }
 
 // getStatus answers JSON, or a page to who prefers one.

@@ -1,12 +1,14 @@
 package edge
 
 import (
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"meridian/edge/fsm"
 	"meridian/ops/alarm"
 )
 
@@ -51,6 +53,7 @@ func TestStatusPage(t *testing.T) {
 		Nodes:       []Peering{{Node: "north-1", Alive: true, Software: "v1", HTTP: "127.0.0.1:1"}, {Node: "north-2", Alive: true, Software: "v2", Skew: &skew}, {Node: "north-3"}},
 		Alarms:      []alarm.Alarm{{Name: "link_refused", Severity: alarm.Critical, Means: "The centre refuses.", Active: true, Since: &since, Detail: "STALE_EPOCH"}},
 		Disk:        DiskStatus{State: "low", FreeBytes: 400 << 20},
+		Headroom:    []fsm.Headroom{{Unit: "EUR", Amount: big.NewInt(1_234_567_890_000)}, {Unit: "bytes", Amount: big.NewInt(5_000_000)}},
 	}
 	var b strings.Builder
 	if err := p.Execute(&b, s); err != nil {
@@ -58,7 +61,7 @@ func TestStatusPage(t *testing.T) {
 	}
 	for _, want := range []string{
 		"north-1", "isolated, for 1 h 30 min", "1\u2009234\u2009567", "300 MiB", "STALE_EPOCH: epoch 1 has ended; give the region a new epoch",
-		"row 5 &lt;script&gt;", "-12.3 ms", "differs", "ops/runbooks/link_refused.md", "2 d 2 h", "width=device-width",
+		"row 5 &lt;script&gt;", "-12.3 ms", "differs", "ops/runbooks/link_refused.md", "2 d 2 h", ">1\u2009234\u2009567<", ">5\u2009000\u2009000<", "width=device-width",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("the page does not say %q", want)

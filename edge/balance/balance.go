@@ -28,6 +28,8 @@ type Bucket struct {
 	Allowance int64 // most that B − P may be
 	ReclaimTo int64 // X should reach this
 	Wanted    int64 // G should reach this
+
+	Counted int64 // what of Available is in the region's sum; not part of the state
 }
 
 // Available is what may still be held or charged; never negative.

@@ -13,6 +13,12 @@ import (
 // state, entries and results on every replica. A command that cannot be executed
 // says so by its result and changes nothing else.
 func (s *State) Apply(c command.Command) command.Result {
+	res := s.execute(c)
+	s.countTouched()
+	return res
+}
+
+func (s *State) execute(c command.Command) command.Result {
 	if _, founding := c.(*command.Configure); !founding && !s.Configured {
 		return command.Result{Code: command.NotConfigured}
 	}

@@ -260,6 +260,7 @@ func (s *State) loadBuckets(r *canon.Reader, t *texts) {
 			b.Account = list[0].Account
 		}
 		s.buckets[b.ID] = b
+		s.count(b)
 		if b.Wanted > b.G {
 			s.wanting[b.ID] = true
 		}

@@ -208,6 +208,7 @@ func (s *State) beforeVersion(k entityKey) {
 }
 
 func (s *State) beforeBucket(b *balance.Bucket) {
+	s.touch(b)
 	if len(s.frozen) > 0 {
 		before(s, func(f *Frozen) *cow[string] { return &f.buckets }, b.ID, s.buckets, s.appendBucket)
 	}

@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -108,7 +109,7 @@ func (w *twins) holds() error {
 			return fmt.Errorf("subscription %s counts %d reservations of %d", id, sub.reserved, reserved[id])
 		}
 	}
-	return nil
+	return errors.Join(headroomHolds(w.a), headroomHolds(w.b))
 }
 
 // row feeds an entity, unless it could not have entered a log.

@@ -165,6 +165,8 @@ type State struct {
 	waiting       map[string]feed.Order // not yet due
 	wantedSerial  uint64                // rises when a wanted total does; not part of the dump
 	wanting       map[string]bool       // buckets whose Wanted is above G
+	headroom      map[journal.Unit]total128
+	touched       []*balance.Bucket // by the command that is executed; not part of the dump, nor is headroom
 
 	effects    map[uint64]*Effect
 	nextEffect uint64
@@ -193,7 +195,7 @@ func New() *State {
 		subscriptions: map[string]*Subscription{}, logins: map[string]*Subscription{},
 		buckets: map[string]*balance.Bucket{}, byAccount: map[string][]*balance.Bucket{}, accountSubs: map[string][]*Subscription{},
 		operators: map[string]*feed.Operator{}, sessions: map[journal.SessionKey]*Session{}, bySessionID: map[nasSession][]*Session{},
-		reservations: map[string]*Reservation{}, answered: map[string]bool{}, waiting: map[string]feed.Order{}, wanting: map[string]bool{},
+		reservations: map[string]*Reservation{}, answered: map[string]bool{}, waiting: map[string]feed.Order{}, wanting: map[string]bool{}, headroom: map[journal.Unit]total128{},
 		effects: map[uint64]*Effect{},
 	}
 }
