@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -74,6 +75,7 @@ type API struct {
 	Deps
 	stats    Stats
 	mux      *http.ServeMux
+	writes   []string
 	inFlight chan struct{}
 }
 
@@ -84,6 +86,9 @@ func New(d Deps) *API {
 	return a
 }
 
+// Writes lists the paths, each of method POST, that change something.
+func (a *API) Writes() []string { return slices.Clone(a.writes) }
+
 // InFlight is how many requests are at work, at most MaxInFlight.
 func (a *API) InFlight() int { return len(a.inFlight) }
 
@@ -93,6 +98,7 @@ func (a *API) Stats() *Stats { return &a.stats }
 func (a *API) routes() {
 	post := func(path string, role access.Role, limit int64, fn writer) {
 		a.mux.HandleFunc("POST "+path, a.write(role, limit, fn))
+		a.writes = append(a.writes, path)
 	}
 	post("/v1/customers", access.Writer, MaxBody, a.createCustomer)
 	post("/v1/accounts", access.Writer, MaxBody, a.openAccount)
