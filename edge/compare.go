@@ -95,6 +95,10 @@ func (n *Node) compareHeads(ctx context.Context) {
 	t := time.NewTicker(n.cfg.HeadsEach)
 	defer t.Stop()
 	for {
+		if damage := n.store.Damage(); damage != nil {
+			n.part("its own log contradicts its ledger: " + damage.Error())
+			return
+		}
 		n.signHeads()
 		members, err := n.store.Raft().Peers()
 		if err == nil {

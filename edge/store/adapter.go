@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -22,6 +23,7 @@ type adapter struct {
 	segments *segments
 	changed  func(feed, acked bool)
 	heads    *heads
+	damage   *atomic.Pointer[error] // see Store.Damage
 
 	mu    sync.RWMutex
 	state *fsm.State
@@ -35,13 +37,13 @@ type adapter struct {
 func (a *adapter) Apply(l *raft.Log) any { return a.ApplyBatch([]*raft.Log{l})[0] }
 
 // ApplyBatch implements raft.BatchingFSM. A log entry that this version cannot
-// read, or entries that are not what lies on disk, end the process: going on would
-// make this replica differ from its peers. When the disk has failed nothing is
-// applied any more and the results are that error: what is committed is applied
+// read ends the process: going on would make this replica differ from its peers.
+// When the disk has failed, or holds other entries than the log makes, nothing is
+// applied any more and the results are that error. What is committed is applied
 // when the files are opened anew.
 func (a *adapter) ApplyBatch(logs []*raft.Log) []any {
 	results := make([]any, len(logs))
-	if err := a.segments.disk.Err(); err != nil {
+	if err := a.unfit(); err != nil {
 		return fill(results, err)
 	}
 	a.mu.Lock()
@@ -76,16 +78,33 @@ func fill(results []any, err error) []any {
 	return results
 }
 
-// keep appends entries to the segments; the error is the disk's.
-func (a *adapter) keep(entries []verify.RawEntry) error {
-	return a.onlyDisk(a.segments.append(entries))
+// unfit is why this replica applies nothing more, nil while it does.
+func (a *adapter) unfit() error {
+	if damage := a.damage.Load(); damage != nil {
+		return *damage
+	}
+	return a.segments.disk.Err()
 }
 
-// onlyDisk returns an error of the disk, which is opened anew, and panics with any
-// other.
+// keep appends entries to the segments. The error is the disk's, or that it holds
+// other entries.
+func (a *adapter) keep(entries []verify.RawEntry) error {
+	return a.onlyDisk(a.noted(a.segments.append(entries)))
+}
+
+// noted keeps an error that says the segments were altered.
+func (a *adapter) noted(err error) error {
+	if errors.Is(err, ErrDamaged) {
+		a.damage.CompareAndSwap(nil, &err)
+	}
+	return err
+}
+
+// onlyDisk returns an error of the disk, which is opened anew, or of what lies on
+// it, and panics with any other.
 func (a *adapter) onlyDisk(err error) error {
 	var fault *disk.Error
-	if err != nil && !errors.As(err, &fault) {
+	if err != nil && !errors.As(err, &fault) && !errors.Is(err, ErrDamaged) {
 		panic(fmt.Sprintf("edge/store: node %s cannot keep ledger entries: %v", a.node, err))
 	}
 	return err
@@ -149,7 +168,7 @@ func (a *adapter) report(index uint64) error {
 // Snapshot implements raft.FSM: the state is noted now. It and the entries that the
 // centre does not have are written by Persist, while commands go on.
 func (a *adapter) Snapshot() (raft.FSMSnapshot, error) {
-	if err := a.segments.disk.Err(); err != nil { // the state may be ahead of the segments
+	if err := a.unfit(); err != nil { // the state may be ahead of the segments
 		return nil, err
 	}
 	a.mu.Lock()
@@ -165,7 +184,10 @@ func (a *adapter) Snapshot() (raft.FSMSnapshot, error) {
 // Restore implements raft.FSM: entries go to the segments piece by piece, those
 // that are there already are compared.
 func (a *adapter) Restore(rc io.ReadCloser) error {
-	defer rc.Close()
+	return a.noted(errors.Join(a.restore(rc), rc.Close()))
+}
+
+func (a *adapter) restore(rc io.Reader) error {
 	snap, err := openSnapshot(rc, a.segments.ring)
 	if err != nil {
 		return err

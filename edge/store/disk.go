@@ -30,6 +30,9 @@ func (s *Store) Disk() (disk.State, disk.Stats) { return s.disk.State(), s.disk.
 // space or asks is taken; nodes that follow pass everything on, since what counts
 // is the leader's disk and a majority's.
 func (s *Store) refuses(c command.Command) error {
+	if damage := s.Damage(); damage != nil {
+		return fmt.Errorf("%w: %w", ErrDisk, damage)
+	}
 	switch cause := disk.Cause(s.cause.Load()); cause {
 	case disk.Full, disk.Failed:
 		return fmt.Errorf("%w: it is %s; %s", ErrDisk, cause, cause.Remedy())

@@ -18,6 +18,10 @@ import (
 // ErrSegments is wrapped by every error about segments on disk.
 var ErrSegments = errors.New("ledger segments")
 
+// ErrDamaged is wrapped by the errors that say what lies in the segments is not what
+// this node wrote.
+var ErrDamaged = errors.New("damaged or altered")
+
 const (
 	segmentMagic  = "MSEG\x01"
 	segmentSuffix = ".seg"
@@ -71,7 +75,7 @@ func frameAAD(first uint64) []byte {
 }
 
 func damaged(path string, err error) error {
-	return fmt.Errorf("%w: %s: %w: remove this node's directory and let it join again, so that it gets the entries from its peers", ErrSegments, path, err)
+	return fmt.Errorf("%w: %s: %w: %w: remove this node's directory and let it join again, so that it gets the entries from its peers", ErrSegments, path, ErrDamaged, err)
 }
 
 // append writes entries, dense by seq; those that are on disk already (replay)

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"sort"
+	"strings"
 
 	"meridian/internal/canon"
+	"meridian/internal/journal"
 	"meridian/internal/verify"
 	"meridian/replication/seal"
 )
@@ -90,15 +93,47 @@ func (s *segments) first() uint64 {
 func (s *segments) compare(entries []verify.RawEntry) error {
 	first, last := entries[0].Seq, entries[len(entries)-1].Seq
 	from := max(first, s.first())
-	return walk(s.ring, s.spans(from), from, func(e verify.RawEntry) (bool, error) {
-		if e.Seq > last {
-			return false, nil
+	for _, sp := range s.spans(from) {
+		more, err := sp.walk(s.ring, from, func(e verify.RawEntry) (bool, error) {
+			if e.Seq > last {
+				return false, nil
+			}
+			if want := entries[e.Seq-first].Raw; !bytes.Equal(e.Raw, want) {
+				return false, damaged(sp.path, fmt.Errorf("entry %d is not what the log makes: %s", e.Seq, difference(e.Raw, want)))
+			}
+			return true, nil
+		})
+		if err != nil || !more {
+			return err
 		}
-		if want := entries[e.Seq-first].Raw; !bytes.Equal(e.Raw, want) {
-			return false, damaged(s.dir, fmt.Errorf("entry %d on disk is not what the log makes", e.Seq))
+	}
+	return nil
+}
+
+// difference names the fields in which an entry on disk differs from the one that
+// the log makes.
+func difference(onDisk, made []byte) string {
+	a, err := journal.DecodeEntry(onDisk)
+	if err != nil {
+		return err.Error()
+	}
+	b, err := journal.DecodeEntry(made)
+	if err != nil {
+		return err.Error()
+	}
+	var out []string
+	x, y := reflect.ValueOf(a), reflect.ValueOf(b)
+	for i := range x.NumField() {
+		name := x.Type().Field(i).Name
+		switch p, q := x.Field(i).Interface(), y.Field(i).Interface(); {
+		case reflect.DeepEqual(p, q):
+		case x.Field(i).Kind() == reflect.Pointer:
+			out = append(out, "its "+name+" differs")
+		default:
+			out = append(out, fmt.Sprintf("%s is %v instead of %v", name, p, q))
 		}
-		return true, nil
-	})
+	}
+	return strings.Join(out, ", ")
 }
 
 // walk calls fn with the entries from seq on, until it returns false.

@@ -114,7 +114,8 @@ type Store struct {
 	changeMu sync.Mutex
 	change   chan struct{} // closed and replaced at every change of the state
 
-	heads heads
+	heads  heads
+	damage atomic.Pointer[error]
 
 	snapshotHold            atomic.Int64 // nanoseconds, the longest
 	commitTime              atomic.Int64 // nanoseconds that a batch takes, a moving average
@@ -187,13 +188,29 @@ func (s *Store) openReplica() (*replica, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &adapter{node: s.cfg.Raft.NodeID, segments: seg, state: fsm.New(), changed: s.changed, heads: &s.heads}
+	a := &adapter{node: s.cfg.Raft.NodeID, segments: seg, state: fsm.New(), changed: s.changed, heads: &s.heads, damage: &s.damage}
 	a.held = &holdMeter{guard: a.mu.RLocker(), most: &s.snapshotHold}
 	n, err := raftnode.Open(s.cfg.Raft, a)
+	if damage := s.Damage(); damage != nil { // raft itself only says that it cannot restore
+		if err == nil {
+			err = n.Close()
+		}
+		err = errors.Join(damage, err)
+	}
 	if err != nil {
 		return nil, errors.Join(err, seg.abandon())
 	}
 	return &replica{raft: n, adapter: a}, nil
+}
+
+// Damage is what showed that the ledger on this node's disk is not the one that its
+// log makes, nil while nothing did. From then on nothing is applied or acknowledged
+// here; the node has to be stopped.
+func (s *Store) Damage() error {
+	if damage := s.damage.Load(); damage != nil {
+		return *damage
+	}
+	return nil
 }
 
 // Close hands leadership over, stops raft and closes the segments. What is not

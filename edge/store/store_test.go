@@ -88,6 +88,14 @@ func newClusterOf(t testing.TB, n int, change func(*Config)) *cluster {
 
 func (c *cluster) start(m *member) {
 	c.t.Helper()
+	if err := c.open(m); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// open starts a member and returns the store's refusal.
+func (c *cluster) open(m *member) error {
+	c.t.Helper()
 	bundle, err := c.ca.Issue(identity.Node("north", m.id), time.Now(), time.Hour)
 	if err != nil {
 		c.t.Fatal(err)
@@ -120,7 +128,8 @@ func (c *cluster) start(m *member) {
 		return "", false
 	})
 	if err != nil {
-		c.t.Fatal(err)
+		m.pool.Close()
+		return err
 	}
 	if m.srv, err = forward.NewServer(fc, m.store, func() forward.Status { return forward.Status{Node: m.id} }); err != nil {
 		c.t.Fatal(err)
@@ -132,6 +141,7 @@ func (c *cluster) start(m *member) {
 		c.t.Fatal(err)
 	}
 	go m.grpc.Serve(lis)
+	return nil
 }
 
 func (m *member) stop() {
