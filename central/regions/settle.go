@@ -19,24 +19,27 @@ import (
 type settled struct {
 	journals []journal.Journal
 	deltas   []buckets.Delta // by bucket, one each
+	opened   []buckets.Bucket // made at the region
+	leases   []buckets.Lease  // of them
 	answers  []orders.Answer
 	reviews  []ledger.Review
 }
 
 // touchesLease tells whether entries of a kind raise a total of a lease.
 func touchesLease(k journal.Kind) bool {
-	return k.Spends() || (k >= journal.KindTaken && k <= journal.KindRepaid)
+	return k.Spends() || k.TakesIn() || (k >= journal.KindTaken && k <= journal.KindRepaid)
 }
 
 // context of a batch: the leases and accounts that its entries may name.
 type known struct {
 	leases   map[string]buckets.Lease
+	opened   map[string]buckets.Lease // of buckets that entries of the batch make
 	accounts map[string]bool
 }
 
 // load reads what the entries refer to: two look-ups however long the batch is.
 func (s *Service) load(ctx context.Context, tx store.Tx, region string, epoch uint64, records []ledger.Record) (*known, error) {
-	k := &known{leases: make(map[string]buckets.Lease), accounts: make(map[string]bool)}
+	k := &known{leases: make(map[string]buckets.Lease), opened: make(map[string]buckets.Lease), accounts: make(map[string]bool)}
 	var ids, accounts []string
 	for i := range records {
 		e := records[i].Entry
@@ -45,7 +48,8 @@ func (s *Service) load(ctx context.Context, tx store.Tx, region string, epoch ui
 		}
 		if touchesLease(e.Kind) {
 			ids = append(ids, e.Bucket)
-		} else if e.Account != "" {
+		}
+		if e.Account != "" && (!touchesLease(e.Kind) || opens(e)) {
 			accounts = append(accounts, e.Account)
 		}
 	}
@@ -92,6 +96,10 @@ func settle(a *arrived, records []ledger.Record, reasons []string, prev journal.
 			}
 			continue
 		}
+		if l, ok := k.opened[r.Entry.Bucket]; ok && opens(r.Entry) {
+			out.opened = append(out.opened, buckets.Bucket{ID: l.Bucket, Account: l.Account, Unit: l.Unit, Home: a.region})
+			out.leases = append(out.leases, l)
+		}
 		out.journals = append(out.journals, settlement.Post(r.Entry).Journals...)
 		if r.Entry.Kind == journal.KindOrder {
 			out.answers = append(out.answers, answer(r.Entry))
@@ -102,6 +110,12 @@ func settle(a *arrived, records []ledger.Record, reasons []string, prev journal.
 	}
 	slices.SortFunc(out.deltas, func(a, b buckets.Delta) int { return cmp.Compare(a.Bucket, b.Bucket) })
 	return out
+}
+
+// opens tells whether an entry makes a bucket at its region: the bucket has the
+// entry's own name (region, epoch, seq).
+func opens(e *journal.Entry) bool {
+	return (e.Kind == journal.KindGiven || e.Kind == journal.KindRefund) && e.Bucket == e.OwnBucket()
 }
 
 // accept returns why an entry cannot be settled, "" when it can; then it has
@@ -120,6 +134,13 @@ func (k *known) accept(e *journal.Entry, prev journal.Hash, sums map[string]buck
 		return ""
 	}
 	l, ok := k.leases[e.Bucket]
+	if !ok && opens(e) {
+		if !k.accounts[e.Account] {
+			return "account " + e.Account + " does not exist"
+		}
+		l, ok = buckets.Lease{Bucket: e.Bucket, Region: e.Region, Epoch: e.Epoch, Account: e.Account, Unit: e.Unit}, true
+		k.leases[e.Bucket], k.opened[e.Bucket] = l, l
+	}
 	switch {
 	case !ok:
 		return "bucket " + e.Bucket + " is not leased to this region and epoch"

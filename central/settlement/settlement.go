@@ -77,6 +77,15 @@ func post(e *journal.Entry, source string, own func(code string) string, regionC
 	case journal.KindTaken:
 		move(regionCash, prepaid())
 		out.Delta.T = e.Amount
+	case journal.KindGiven:
+		move(journal.Allowances, prepaid())
+		out.Delta.T = e.Amount
+	case journal.KindRefund:
+		move(journal.RevenueUsage, prepaid())
+		out.Delta.T = e.Amount
+	case journal.KindExpired:
+		move(prepaid(), journal.RevenueExpired)
+		out.Delta.S = e.Amount
 	case journal.KindReturned:
 		out.Delta.X = e.Amount
 	case journal.KindBorrowed:
@@ -91,7 +100,7 @@ func post(e *journal.Entry, source string, own func(code string) string, regionC
 		} else {
 			move(own(journal.Receivable), journal.RevenueUsage)
 		}
-	case journal.KindEpoch, journal.KindUsage, journal.KindQuarantine, journal.KindOrder, journal.KindNASTotals:
+	case journal.KindEpoch, journal.KindUsage, journal.KindQuarantine, journal.KindOrder, journal.KindNASTotals, journal.KindNotice:
 	}
 	return out
 }

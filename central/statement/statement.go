@@ -17,8 +17,8 @@ import (
 // LineKind says what a line is.
 type LineKind string
 
-// Kinds of lines. Payment, taken and borrowed add to the balance; charges and
-// repaid take from it; overrun and usage do neither.
+// Kinds of lines. Payment, taken, given, refund and borrowed add to the balance;
+// charges, expired and repaid take from it; overrun, usage and notice do neither.
 const (
 	LinePayment  LineKind = "payment"
 	LineUsage    LineKind = "usage"
@@ -29,6 +29,10 @@ const (
 	LineBorrowed LineKind = "borrowed"
 	LineRepaid   LineKind = "repaid"
 	LineOverrun  LineKind = "overrun"
+	LineGiven    LineKind = "given"
+	LineExpired  LineKind = "expired"
+	LineRefund   LineKind = "refund"
+	LineNotice   LineKind = "notice"
 )
 
 // Line is one line. Amount is what it adds to the balance, negative when it
@@ -107,7 +111,7 @@ func opening(totals map[journal.Kind]int64, paid money.Amount) (balance money.Am
 	for _, k := range [...]struct {
 		kind journal.Kind
 		sign int64
-	}{{journal.KindTaken, 1}, {journal.KindBorrowed, 1}, {journal.KindRepaid, -1},
+	}{{journal.KindTaken, 1}, {journal.KindGiven, 1}, {journal.KindRefund, 1}, {journal.KindExpired, -1}, {journal.KindBorrowed, 1}, {journal.KindRepaid, -1},
 		{journal.KindCharge, -1}, {journal.KindRecurring, -1}, {journal.KindOrderDebit, -1}} {
 		s.add(money.Amount(k.sign * totals[k.kind]))
 	}
@@ -137,6 +141,14 @@ func line(e *journal.Entry) (l Line, ok bool) {
 		l.Kind, l.Text, l.Amount = LineDebit, e.Ref, -amount
 	case journal.KindTaken:
 		l.Kind, l.Text, l.Amount = LineTaken, e.Ref, amount
+	case journal.KindGiven:
+		l.Kind, l.Text, l.Amount = LineGiven, e.Detail, amount
+	case journal.KindExpired:
+		l.Kind, l.Text, l.Amount = LineExpired, e.Detail, -amount
+	case journal.KindRefund:
+		l.Kind, l.Text, l.Amount = LineRefund, e.Ref, amount
+	case journal.KindNotice:
+		l.Kind, l.Text = LineNotice, e.Ref
 	case journal.KindBorrowed:
 		l.Kind, l.Amount = LineBorrowed, amount
 	case journal.KindRepaid:

@@ -17,7 +17,9 @@ const (
 	RevenueUsage     = "income/usage"        //
 	RevenueRecurring = "income/recurring"    //
 	RevenueOther     = "income/other"        //
+	RevenueExpired   = "income/expired"      // what was left of a bucket when its time was over
 	OverrunAbsorbed  = "expense/overrun"     // usage that the operator bears
+	Allowances       = "expense/allowance"   // what offerings bring: bytes, seconds, events, bonus money
 	RegionCash       = "asset/region-cash:"  // taken in by a region, not yet handed over
 	Suspense         = "suspense/region:"    // entries that a person must look at
 )

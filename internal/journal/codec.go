@@ -8,13 +8,21 @@ import (
 	"meridian/internal/rating"
 )
 
-// entryFormat is the first octet of an encoded entry.
-const entryFormat = 1
+// The first octet of an encoded entry. Format 2 has a usage record with parts, and
+// only such entries have it: an entry has one encoding.
+const (
+	entryFormat      = 1
+	entryFormatParts = 2
+)
 
 // Encode returns the entry's canonical bytes.
 func (e *Entry) Encode() []byte {
 	w := canon.Writer{B: make([]byte, 0, 192)}
-	w.Byte(entryFormat)
+	if e.Usage != nil && len(e.Usage.Parts) > 0 {
+		w.Byte(entryFormatParts)
+	} else {
+		w.Byte(entryFormat)
+	}
 	w.String(e.Region)
 	w.Uvarint(e.Epoch)
 	w.Uvarint(e.Seq)
@@ -67,6 +75,10 @@ func (u *UsageRecord) append(w *canon.Writer) {
 	w.String(u.Offering)
 	w.Uvarint(uint64(u.OfferingVersion))
 	w.Hash(u.TariffHash)
+	if len(u.Parts) > 0 {
+		appendUsageParts(w, u.Parts)
+		return
+	}
 	AppendState(w, u.Before)
 	AppendSlices(w, u.Slices)
 }
@@ -105,22 +117,29 @@ func ReadSlices(r *canon.Reader) []rating.Slice {
 	return out
 }
 
-func readUsage(r *canon.Reader) *UsageRecord {
-	return &UsageRecord{
+func readUsage(r *canon.Reader, parts bool) *UsageRecord {
+	u := &UsageRecord{
 		Number: uint32(r.Uvarint()), From: r.Varint(), To: r.Varint(),
 		InOctets: r.Uvarint(), OutOctets: r.Uvarint(), Seconds: r.Varint(),
 		CumulativeIn: r.Uvarint(), CumulativeOut: r.Uvarint(), CumulativeSeconds: r.Varint(),
 		Service: r.String(), FramedIP: r.String(), NASPort: r.String(), CallingStation: r.String(),
 		TerminateCause: uint32(r.Uvarint()), Offering: r.String(), OfferingVersion: uint32(r.Uvarint()),
-		TariffHash: r.Hash(), Before: ReadState(r), Slices: ReadSlices(r),
+		TariffHash: r.Hash(),
 	}
+	if parts {
+		u.Parts = readUsageParts(r)
+	} else {
+		u.Before, u.Slices = ReadState(r), ReadSlices(r)
+	}
+	return u
 }
 
 // DecodeEntry reads canonical bytes; errors wrap canon.ErrCorrupt or ErrEntry.
 func DecodeEntry(b []byte) (Entry, error) {
 	r := canon.NewReader(b)
-	if f := r.Byte(); f != entryFormat {
-		r.Fail("entry format %d is not known", f)
+	format := r.Byte()
+	if format != entryFormat && format != entryFormatParts {
+		r.Fail("entry format %d is not known", format)
 	}
 	e := Entry{
 		Region: r.String(), Epoch: r.Uvarint(), Seq: r.Uvarint(), At: r.Varint(), Kind: Kind(r.Byte()),
@@ -129,7 +148,9 @@ func DecodeEntry(b []byte) (Entry, error) {
 		Ref: r.String(), Detail: r.String(),
 	}
 	if r.Bool() {
-		e.Usage = readUsage(r)
+		e.Usage = readUsage(r, format == entryFormatParts)
+	} else if format == entryFormatParts {
+		r.Fail("an entry of format %d has a usage record", format)
 	}
 	if err := r.Close(); err != nil {
 		return Entry{}, err

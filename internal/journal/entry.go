@@ -9,6 +9,7 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"meridian/internal/rating"
 )
@@ -16,6 +17,11 @@ import (
 // Unit is what an amount counts: an ISO 4217 code (micro-units), or bytes,
 // seconds, events.
 type Unit string
+
+// IsMoney tells whether the unit is a currency.
+func (u Unit) IsMoney() bool {
+	return len(u) == 3 && strings.Trim(string(u), "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
+}
 
 // Kind says what an entry records and which total of its bucket it raises.
 type Kind uint8
@@ -36,12 +42,17 @@ const (
 	KindQuarantine                 // a usage record that is not charged; Detail says why
 	KindOrder                      // an order executed or refused: Ref is the order, Detail the outcome
 	KindNASTotals                  // octets and sessions of a NAS in one hour, in Usage
+	KindGiven                      // raises T: an allowance that an offering brings; Ref is "subscription/period start", Detail its name
+	KindExpired                    // raises S: what is left of a bucket when its time is over; Detail is the allowance's name
+	KindRefund                     // raises T: usage that was charged became cheaper (volume tiers); of a cut, like a charge
+	KindNotice                     // a threshold was crossed: Ref is its name, Quantity the value, Detail what it watches
 	kindEnd
 )
 
 var kindNames = [...]string{
 	"", "epoch", "usage", "charge", "recurring", "order_debit", "taken", "returned",
 	"borrowed", "repaid", "overrun", "quarantine", "order", "nas_totals",
+	"given", "expired", "refund", "notice",
 }
 
 // String returns the kind's name as it stands in the database.
@@ -54,8 +65,11 @@ func (k Kind) String() string {
 
 // Spends tells whether entries of this kind raise S.
 func (k Kind) Spends() bool {
-	return k == KindCharge || k == KindRecurring || k == KindOrderDebit
+	return k == KindCharge || k == KindRecurring || k == KindOrderDebit || k == KindExpired
 }
+
+// TakesIn tells whether entries of this kind raise T.
+func (k Kind) TakesIn() bool { return k == KindTaken || k == KindGiven || k == KindRefund }
 
 // SessionKey names a session for ever: the NAS (registry id), its
 // Acct-Session-Id and the start (Unix seconds).
@@ -86,8 +100,13 @@ type UsageRecord struct {
 	Offering                    string
 	OfferingVersion             uint32
 	TariffHash                  [32]byte
-	Before                      rating.State
-	Slices                      []rating.Slice
+
+	// How it was rated. A session that is metered by one component whose tally
+	// follows from its state, and that no allowance pays for, has Before and
+	// Slices; any other has Parts.
+	Before rating.State
+	Slices []rating.Slice
+	Parts  []UsagePart
 }
 
 // Entry is one line of a region's ledger. Amount and Quantity are never
@@ -111,6 +130,16 @@ type Entry struct {
 	Usage        *UsageRecord
 }
 
+// OwnBucket is the name of a bucket that this entry makes at its region: (region,
+// epoch, seq).
+func (e *Entry) OwnBucket() string { return BucketName(e.Region, e.Epoch, e.Seq) }
+
+// BucketName names a bucket that an edge made by the place of the entry that made
+// it.
+func BucketName(region string, epoch, seq uint64) string {
+	return fmt.Sprintf("%s/%d/%d", region, epoch, seq)
+}
+
 // ErrEntry is wrapped by every error about an entry's content.
 var ErrEntry = errors.New("ledger entry is not well formed")
 
@@ -128,7 +157,7 @@ func (e *Entry) Validate() error {
 		return fail("epoch, seq", e.Seq, "number both from 1")
 	case e.Amount < 0 || e.Quantity < 0:
 		return fail("amount, quantity", e.Amount, "must not be negative")
-	case (e.Kind.Spends() || e.Kind >= KindTaken && e.Kind <= KindRepaid) && (e.Bucket == "" || e.Unit == ""):
+	case (e.Kind.Spends() || e.Kind >= KindTaken && e.Kind <= KindRepaid || e.Kind.TakesIn()) && (e.Bucket == "" || e.Unit == ""):
 		return fail("bucket", e.Bucket, "name the bucket and its unit")
 	case (e.Kind == KindUsage || e.Kind == KindQuarantine || e.Kind == KindNASTotals) != (e.Usage != nil):
 		return fail("usage", e.Usage != nil, "a usage record belongs to usage, quarantine and nas_totals entries only")

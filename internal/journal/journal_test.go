@@ -28,6 +28,44 @@ func TestEntryRoundTrip(t *testing.T) {
 	}
 }
 
+// samplePartsEntry has every field of a record that is rated by parts.
+func samplePartsEntry() Entry {
+	e := sampleEntry()
+	u := *e.Usage
+	u.Before, u.Slices = rating.State{}, nil
+	tally := rating.Tally{State: rating.State{Quantity: 1, Charged: 2}, Free: 3, Lost: 4, Covered: 5, Base: 6, FlatTo: 7, Events: 8,
+		Whole: 9, Done: 10, Rem: 11, DoneRem: 12, TopUp: 13, Rule: 14, Started: true, HasUsage: true}
+	u.Parts = []UsagePart{{
+		Component: "data", Zone: "abroad", Start: 5, Period: 6, Before: tally,
+		Draws: []Draw{{"north/1/5", 10, 5}}, Uses: []rating.Use{{Quantity: 7, From: 1, To: 2, New: true, Weight: 3}},
+		Slices: []PaidSlice{{Rule: "daily", Kind: rating.KindCovered, Quantity: 7, Charged: 8, Bucket: "north/1/5"}, {Rule: "r", Amount: -3}},
+	}, {Component: "time"}}
+	e.Usage = &u
+	return e
+}
+
+func TestEntryWithPartsRoundTrip(t *testing.T) {
+	want := samplePartsEntry()
+	b := want.Encode()
+	got, err := DecodeEntry(b)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Fatalf("%v\n got %+v\nwant %+v", err, got, want)
+	}
+	for i := range b {
+		if _, err := DecodeEntry(b[:i]); !errors.Is(err, canon.ErrCorrupt) {
+			t.Fatalf("cut at %d: got %v", i, err)
+		}
+	}
+	plain := sampleEntryBytes()
+	plain[0] = entryFormatParts
+	if _, err := DecodeEntry(plain); !errors.Is(err, canon.ErrCorrupt) {
+		t.Errorf("a record without parts in the format of those that have some: %v", err)
+	}
+	if got := sampleEntry().Usage.Components(); len(got) != 1 || got[0].Before.Quantity != 9 || got[0].Slices[0].Amount != 3 {
+		t.Errorf("components: %+v", got)
+	}
+}
+
 func TestEntryIsRefused(t *testing.T) {
 	for name, change := range map[string]func(*Entry){
 		"unknown kind":         func(e *Entry) { e.Kind = kindEnd },
@@ -92,6 +130,8 @@ func TestBalanced(t *testing.T) {
 
 func FuzzDecodeEntry(f *testing.F) {
 	f.Add(sampleEntryBytes())
+	parts := samplePartsEntry()
+	f.Add(parts.Encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		e, err := DecodeEntry(b)
 		if err != nil {

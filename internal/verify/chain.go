@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"meridian/internal/journal"
+	"meridian/internal/rating"
 )
 
 // walk follows one region's ledger: first what the centre stores, then what only
@@ -26,6 +27,7 @@ type walk struct {
 	sessions map[journal.SessionKey]*ledgerSession
 	nas      map[string]*nasOctets
 	periods  map[string]period
+	counted  map[countedKey]rating.State // after the newest record of what is counted by period
 	group    group
 	signed   []*signed
 	bySeq    map[ledgerPlace][]*signed
@@ -37,7 +39,7 @@ func (a *audit) walkRegion(region *Region, orders map[string]bool) {
 	w := &walk{
 		a: a, region: region, reports: a.reports[region.Name], orders: orders,
 		totals: map[string]*totals{}, ahead: map[string]*totals{},
-		sessions: map[journal.SessionKey]*ledgerSession{}, nas: map[string]*nasOctets{}, periods: map[string]period{},
+		sessions: map[journal.SessionKey]*ledgerSession{}, nas: map[string]*nasOctets{}, periods: map[string]period{}, counted: map[countedKey]rating.State{},
 	}
 	w.readHeads()
 	err := a.centre.Entries(a.ctx, region.Name, func(epoch, seq uint64, raw []byte, hash journal.Hash) error {
@@ -136,7 +138,7 @@ func (w *walk) account(e *journal.Entry) {
 		}
 		w.a.bins[binOf(source)].sub(digest(source, postings))
 	}
-	if e.Kind != journal.KindCharge && e.Kind != journal.KindOverrun {
+	if e.Kind != journal.KindCharge && e.Kind != journal.KindOverrun && e.Kind != journal.KindRefund {
 		w.closeGroup()
 	}
 	switch e.Kind {
@@ -144,7 +146,7 @@ func (w *walk) account(e *journal.Entry) {
 		w.usage(e)
 	case journal.KindNASTotals:
 		w.octets(e.Session.NAS).totals += e.Usage.InOctets + e.Usage.OutOctets
-	case journal.KindCharge, journal.KindOverrun:
+	case journal.KindCharge, journal.KindOverrun, journal.KindRefund:
 		w.charge(e)
 	case journal.KindRecurring:
 		w.recurring(e)

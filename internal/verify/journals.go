@@ -95,6 +95,12 @@ func postingsOf(e *journal.Entry, region string, suspended bool) []journal.Posti
 		debit, credit = prepaid, journal.RevenueOther
 	case journal.KindTaken:
 		debit, credit = journal.RegionCash+region, prepaid
+	case journal.KindGiven:
+		debit, credit = journal.Allowances, prepaid
+	case journal.KindRefund:
+		debit, credit = journal.RevenueUsage, prepaid
+	case journal.KindExpired:
+		debit, credit = prepaid, journal.RevenueExpired
 	case journal.KindBorrowed:
 		debit, credit = own(journal.OfflineAllowance), prepaid
 	case journal.KindRepaid:

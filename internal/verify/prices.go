@@ -20,14 +20,25 @@ func (k offeringKey) String() string { return fmt.Sprintf("%s@%d", k.id, k.versi
 
 // price is a version's price and content hash.
 type price struct {
-	usage *tariff.Usage
-	hash  [32]byte
+	usage      *tariff.Usage
+	components []tariff.Usage
+	allowances bool
+	hash       [32]byte
+}
+
+func (p *price) component(name string) *tariff.Usage {
+	for i := range p.components {
+		if p.components[i].Name == name {
+			return &p.components[i]
+		}
+	}
+	return nil
 }
 
 func (a *audit) loadPrices() {
 	a.prices = make(map[offeringKey]*price, len(a.opt.Offerings))
 	for _, o := range a.opt.Offerings {
-		a.prices[offeringKey{o.ID, o.Version}] = &price{usage: o.Metering(), hash: o.Hash()}
+		a.prices[offeringKey{o.ID, o.Version}] = &price{usage: o.Metering(), components: o.Usage, allowances: len(o.Allowances) > 0, hash: o.Hash()}
 	}
 }
 

@@ -111,6 +111,17 @@ type EdgeSession struct {
 	Version   uint32
 	Rated     rating.State // now
 	CutBefore rating.State // at the last cut
+	// The same by component, where the offering's rating is not one component's
+	// that follows from its state; then Rated and CutBefore are not used.
+	Parts []EdgePart
+}
+
+// EdgePart is how one usage component of a session is rated.
+type EdgePart struct {
+	Component        string
+	Period           int64 // start of the period it is counted over, Unix seconds; 0 = the session
+	Rated, CutBefore rating.State
+	Uncut            int64 // quantity since the last cut
 }
 
 // EdgeReservation is a hold at an edge node.

@@ -10,10 +10,11 @@ type ledgerSession struct {
 	records     uint32
 	counters    Counters
 	offering    offeringKey
-	after       rating.State // rating state after the newest record
-	overrun     int64        // of the epoch, micro-units
-	quarantined Counters     // of reports that were recorded without a charge
-	late        bool         // such reports there were
+	after       rating.State            // rating state after the newest record
+	parts       map[string]rating.State // the same by component, of a record with parts
+	overrun     int64                   // of the epoch, micro-units
+	quarantined Counters                // of reports that were recorded without a charge
+	late        bool                    // such reports there were
 }
 
 // nasOctets compares a NAS's hourly totals with its sessions' records.
@@ -34,8 +35,16 @@ type group struct {
 	place   string
 	session journal.SessionKey
 	cut     uint32
-	due     wide // what its slices are priced at
-	paid    wide // charges and overrun
+	due     wide            // what its slices are priced at
+	paid    wide            // charges and overrun, less refunds
+	covers  map[string]bool // allowances that its slices name
+}
+
+// countedKey names what a usage component of a subscription is counted over.
+type countedKey struct {
+	subscription, component string
+	offering                offeringKey
+	period                  int64
 }
 
 func (w *walk) session(k journal.SessionKey) *ledgerSession {
@@ -74,11 +83,24 @@ func (w *walk) usage(e *journal.Entry) {
 	due := w.priceRecord(e, s)
 	s.records, s.counters = u.Number, now
 	w.group = group{open: true, place: w.here(), session: e.Session, cut: u.Number, due: due}
+	for i := range u.Parts {
+		for _, x := range u.Parts[i].Slices {
+			if x.Bucket != "" {
+				if w.group.covers == nil {
+					w.group.covers = map[string]bool{}
+				}
+				w.group.covers[x.Bucket] = true
+			}
+		}
+	}
 }
 
 // priceRecord checks a record's rating and returns what it charges.
 func (w *walk) priceRecord(e *journal.Entry, s *ledgerSession) wide {
 	v, u := &w.a.v2, e.Usage
+	if len(u.Parts) > 0 {
+		return w.priceParts(e, s)
+	}
 	var quantity, amount wide
 	for _, slice := range u.Slices {
 		quantity, amount = quantity.plus(slice.Quantity), amount.plus(int64(slice.Amount))
@@ -92,7 +114,7 @@ func (w *walk) priceRecord(e *journal.Entry, s *ledgerSession) wide {
 		v.fail("%s: usage record %d of session %s is priced on top of %d units at %d micro-units, the record before ended at %d at %d",
 			w.here(), u.Number, e.Session, u.Before.Quantity, u.Before.Charged, before.Quantity, before.Charged)
 	}
-	s.offering = version
+	s.offering, s.parts = version, nil
 	s.after = rating.State{Quantity: u.Before.Quantity + int64(quantity.lo), Charged: u.Before.Charged + moneyOf(amount)}
 	if e.Kind == journal.KindUsage {
 		w.reprice(e, quantity, amount)
@@ -108,7 +130,14 @@ func (w *walk) charge(e *journal.Entry) {
 			w.here(), e.Kind, e.Amount, e.Unit, e.Cut, e.Session)
 		return
 	}
-	g.paid = g.paid.plus(e.Amount)
+	switch {
+	case e.Kind == journal.KindRefund:
+		g.paid = g.paid.minus(wideOf(e.Amount))
+	case e.Unit.IsMoney():
+		g.paid = g.paid.plus(e.Amount)
+	case !g.covers[e.Bucket]:
+		w.a.v2.fail("%s: %d %s of bucket %s are charged for cut %d of session %s, whose slices do not name it", w.here(), e.Amount, e.Unit, e.Bucket, e.Cut, e.Session)
+	}
 	if e.Kind != journal.KindOverrun {
 		return
 	}
@@ -134,7 +163,10 @@ func (w *walk) closeGroup() {
 // place.
 func (w *walk) compareSessions(r *report) {
 	v := &w.a.v2
-	live := map[string]uint64{}
+	live, units := map[string]uint64{}, map[string]journal.Unit{}
+	for i := range r.Buckets {
+		units[r.Buckets[i].ID] = r.Buckets[i].Unit
+	}
 	for i := range r.Sessions {
 		s := &r.Sessions[i]
 		v.checked++
@@ -152,7 +184,7 @@ func (w *walk) compareSessions(r *report) {
 				s.Key, r.label, s.In, s.Out, s.Seconds, s.CutIn, s.CutOut, s.CutSeconds)
 		}
 		live[s.Key.NAS] += s.In - s.CutIn + s.Out - s.CutOut
-		w.comparePending(r, s, &have)
+		w.comparePending(r, s, &have, units)
 	}
 	for _, nas := range sortedKeys(w.nas) {
 		if n := w.nas[nas]; n.recorded+live[nas] < n.totals {
@@ -163,10 +195,12 @@ func (w *walk) compareSessions(r *report) {
 }
 
 // comparePending prices what a session has used since its last record.
-func (w *walk) comparePending(r *report, s *EdgeSession, have *ledgerSession) {
+func (w *walk) comparePending(r *report, s *EdgeSession, have *ledgerSession, units map[string]journal.Unit) {
 	pending := wideOf(s.PendingOverrun)
 	for _, p := range s.Pending {
-		pending = pending.plus(p.Amount)
+		if units[p.Bucket].IsMoney() {
+			pending = pending.plus(p.Amount)
+		}
 	}
 	if s.In == s.CutIn && s.Out == s.CutOut && s.Seconds == s.CutSeconds && !pending.isZero() {
 		w.a.v2.fail("session %s at %s has %s micro-units pending, and used nothing since record %d: usage is charged twice", s.Key, r.label, pending, s.Cuts)
@@ -175,6 +209,10 @@ func (w *walk) comparePending(r *report, s *EdgeSession, have *ledgerSession) {
 		return
 	}
 	version := offeringKey{s.Offering, s.Version}
+	if len(s.Parts) > 0 {
+		w.compareParts(r, s, have, version, pending)
+		return
+	}
 	if have.records > 0 && version == have.offering && s.CutBefore != have.after {
 		w.a.v2.fail("session %s at %s goes on from %d units at %d micro-units, its last record ended at %d at %d",
 			s.Key, r.label, s.CutBefore.Quantity, s.CutBefore.Charged, have.after.Quantity, have.after.Charged)

@@ -22,9 +22,9 @@ func (t *totals) debt() int64 { return t.B - t.P }
 // target is the total that an entry of this kind raises, nil when it raises none.
 func (t *totals) target(k journal.Kind) *int64 {
 	switch k {
-	case journal.KindCharge, journal.KindRecurring, journal.KindOrderDebit:
+	case journal.KindCharge, journal.KindRecurring, journal.KindOrderDebit, journal.KindExpired:
 		return &t.S
-	case journal.KindTaken:
+	case journal.KindTaken, journal.KindGiven, journal.KindRefund:
 		return &t.T
 	case journal.KindReturned:
 		return &t.X

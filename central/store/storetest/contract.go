@@ -36,6 +36,7 @@ func Run(t *testing.T, open Opener) {
 		"feed":               testFeed,
 		"new_region_is_fed":  testSeed,
 		"ingest":             testIngest,
+		"ingest_opens":       testIngestOpens,
 		"ingest_repeats":     testIngestRepeats,
 		"ingest_refuses":     testIngestRefuses,
 		"ingest_suspense":    testIngestSuspense,

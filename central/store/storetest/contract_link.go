@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"meridian/central/access"
+	"meridian/central/buckets"
 	"meridian/central/ledger"
 	"meridian/central/store"
 	"meridian/internal/journal"
@@ -127,6 +129,40 @@ func testIngest(t *testing.T, open Opener) {
 		journal.OfflineAllowance + "a-u1": 200_000, journal.Receivable + "a-u1": 70_000, journal.OverrunAbsorbed: 30_000}
 	if !maps.Equal(books, wantBooks) {
 		t.Errorf("books %v, want %v", books, wantBooks)
+	}
+	w.CheckBooks()
+}
+
+// A bucket that a region made is opened by the entry that made it, in whatever
+// unit it counts; any other entry that names a bucket nobody knows is a person's.
+func testIngestOpens(t *testing.T, open Opener) {
+	w := NewWorld(t, open)
+	w.Subscriber("u1", "north")
+	e := NewEdge("north")
+	in := func(kind journal.Kind, bucket string, amount int64) journal.Entry {
+		return journal.Entry{Kind: kind, Account: "a-u1", Bucket: bucket, Unit: "bytes", Amount: amount, Detail: "data"}
+	}
+	e.Add(Epoch(), in(journal.KindGiven, "north/1/2", 1000), in(journal.KindCharge, "north/1/2", 300), in(journal.KindExpired, "north/1/2", 200))
+	w.Ingest(e, e.All())
+	e.Add(in(journal.KindGiven, "north/1/2", 500), in(journal.KindGiven, "north/1/2", 1), in(journal.KindGiven, "north/1/9", 7), in(journal.KindCharge, "north/1/10", 7))
+	w.Ingest(e, e.All())
+	states, err := store.Read(w.Ctx, w.Backend, "test", func(ctx context.Context, tx store.Tx) ([]buckets.State, error) {
+		return w.Backend.Buckets(tx).OfAccount(ctx, "a-u1")
+	})
+	w.must(err)
+	var got []string
+	for _, s := range states {
+		for _, l := range s.Leases {
+			got = append(got, fmt.Sprintf("%s %s %s T%d S%d", s.ID, s.Home, s.Unit, l.Totals.T, l.Totals.S))
+		}
+	}
+	want := []string{"a-u1/cash north EUR T0 S0", "north/1/2 north bytes T1501 S500"}
+	if !slices.Equal(got, want) {
+		t.Errorf("buckets are %q, want %q", got, want)
+	}
+	books := w.balances("bytes", journal.CustomerPrepaid+"a-u1", journal.Allowances, journal.RevenueExpired, journal.Suspense+"north")
+	if want := map[string]int64{journal.CustomerPrepaid + "a-u1": -1001, journal.Allowances: 1508, journal.RevenueExpired: -200, journal.Suspense + "north": 0}; !maps.Equal(books, want) {
+		t.Errorf("books %v, want %v", books, want)
 	}
 	w.CheckBooks()
 }
