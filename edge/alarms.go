@@ -145,8 +145,9 @@ func (n *Node) peerRefused() error {
 // backlog is a problem from a share of the bound on.
 func (n *Node) backlog(share, of uint64) (err error) {
 	n.store.View(func(s *fsm.State) {
-		if most := uint64(s.Policy.MaxBacklogEntries); s.Configured && s.Backlog() >= most/of*share {
-			err = fmt.Errorf("%d entries wait for the centre, the bound is %d", s.Backlog(), most)
+		if p := s.Policy; s.Configured && s.BacklogUse() >= int64(1000*share/of) {
+			err = fmt.Errorf("%d entries of %d MiB wait for the centre, the oldest for %s; the bounds are %d, %d MiB and %s", s.Backlog(), s.BacklogBytes()>>20,
+				time.Duration(s.BacklogAge())*time.Second, p.MaxBacklogEntries, p.MaxBacklogBytes>>20, time.Duration(p.MaxBacklogAge)*time.Second)
 		}
 	})
 	return err

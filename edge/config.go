@@ -160,9 +160,8 @@ func (c *Config) Validate() error {
 	if err := d.Validate(); err != nil && c.Dir != "" {
 		bad("%w", err)
 	}
-	p := c.Policy
-	if p.CutAge < 1 || p.StaleAfter < 60 || p.TombstoneLife < 3600 || p.ReservationTTL < 1 || p.MaxBacklogEntries < 1 || p.DuePerTick < 1 {
-		bad("policy %+v: see DefaultPolicy for usable values", p)
+	if err := c.Policy.Validate(); err != nil {
+		bad("%w: see DefaultPolicy for usable values", err)
 	}
 	return errors.Join(faults...)
 }

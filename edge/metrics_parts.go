@@ -164,6 +164,7 @@ func linkMetrics() []metrics.Metric {
 		{Name: "ledger_seq", Help: "Newest ledger entry.", Kind: metrics.Gauge},
 		{Name: "ledger_backlog_entries", Help: "Entries the centre has not acknowledged.", Kind: metrics.Gauge},
 		{Name: "ledger_backlog_max_entries", Help: "Limit of ledger_backlog_entries; beyond it new sessions are refused. 0 before the region is founded.", Kind: metrics.Gauge},
+		{Name: "ledger_backlog_use_ratio", Help: "Entries, octets or age of the backlog as a share of its bound, whichever is the most; at 1 new sessions are refused.", Kind: metrics.Gauge},
 		{Name: "ledger_backlog_bytes", Help: "Octets on disk of the frames that hold them.", Kind: metrics.Gauge},
 		{Name: "ledger_backlog_age_seconds", Help: "Region time since the oldest of them was written; 0 when there is none.", Kind: metrics.Gauge},
 		{Name: "feed_version", Help: "Newest feed row applied.", Kind: metrics.Gauge},
@@ -212,6 +213,7 @@ func (n *Node) linkSamples(a *adder) {
 	a.count("ledger_seq", b.seq)
 	a.count("ledger_backlog_entries", b.entries)
 	a.count("ledger_backlog_max_entries", b.most)
+	a.add("ledger_backlog_use_ratio", float64(b.use)/1000)
 	a.add("ledger_backlog_bytes", float64(b.bytes))
 	a.add("ledger_backlog_age_seconds", b.age.Seconds())
 	a.count("feed_version", b.feed)
@@ -221,6 +223,7 @@ func (n *Node) linkSamples(a *adder) {
 type backlogState struct {
 	seq, entries, most, feed uint64
 	bytes                    int64
+	use                      int64         // thousandths of the bound, see fsm.State.BacklogUse
 	age                      time.Duration // by region time
 }
 
@@ -231,7 +234,7 @@ func (n *Node) backlogNow() (b backlogState) {
 		acked, now = s.Acked, s.Now
 		b.seq, b.entries, b.feed = s.Seq, s.Backlog(), s.FeedVersion
 		if s.Configured {
-			b.most = uint64(s.Policy.MaxBacklogEntries)
+			b.most, b.use = uint64(s.Policy.MaxBacklogEntries), s.BacklogUse()
 		}
 	})
 	var oldest int64

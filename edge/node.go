@@ -399,7 +399,8 @@ func (n *Node) meta() command.Meta {
 	return command.Meta{At: time.Now().UnixMicro(), Node: n.cfg.Node}
 }
 
-// found gives a new region its policy.
+// found gives a new region its policy: Configure founds it and carries what it
+// carried in the first version, the rest follows.
 func (n *Node) found(ctx context.Context) {
 	for ctx.Err() == nil {
 		var configured bool
@@ -407,7 +408,11 @@ func (n *Node) found(ctx context.Context) {
 		if configured {
 			return
 		}
-		if _, err := n.store.Do(ctx, &command.Configure{Meta: n.meta(), Region: n.cfg.Region, Policy: n.cfg.Policy}); err != nil && ctx.Err() == nil {
+		_, err := n.store.Do(ctx, &command.Configure{Meta: n.meta(), Region: n.cfg.Region, Policy: n.cfg.Policy})
+		if err == nil {
+			_, err = n.store.Do(ctx, &command.SetPolicy{Meta: n.meta(), Policy: n.cfg.Policy})
+		}
+		if err != nil && ctx.Err() == nil {
 			n.logger.Warn("found the region", "error", err)
 			n.pause(ctx, n.cfg.TickEach)
 		}

@@ -23,6 +23,8 @@ const (
 	kindEffectsDone
 	kindCutAll
 	kindAudit
+	kindSetLevel
+	kindSetPolicy
 )
 
 func (*Accounting) kind() kind  { return kindAccounting }
@@ -36,6 +38,8 @@ func (*SetMode) kind() kind     { return kindSetMode }
 func (*EffectsDone) kind() kind { return kindEffectsDone }
 func (*CutAll) kind() kind      { return kindCutAll }
 func (*Audit) kind() kind       { return kindAudit }
+func (*SetLevel) kind() kind    { return kindSetLevel }
+func (*SetPolicy) kind() kind   { return kindSetPolicy }
 
 // ErrUnknown is returned for a command of a later version. A node that meets one
 // in the log must stop: it cannot know what its peers did.
@@ -103,7 +107,7 @@ func Encode(c Command) []byte {
 	case *Configure:
 		c.Meta.append(&w)
 		w.String(c.Region)
-		c.Policy.Append(&w)
+		c.Policy.AppendFounding(&w)
 	case *OpenEpoch:
 		c.Meta.append(&w)
 		w.Uvarint(c.Epoch)
@@ -128,6 +132,13 @@ func Encode(c Command) []byte {
 		w.Varint(int64(c.Limit))
 	case *Audit:
 		c.Meta.append(&w)
+	case *SetLevel:
+		c.Meta.append(&w)
+		w.Uvarint(c.Level)
+	case *SetPolicy:
+		c.Meta.append(&w)
+		c.Policy.AppendFounding(&w)
+		c.Policy.AppendLimits(&w)
 	}
 	return w.B
 }
@@ -150,7 +161,7 @@ func Decode(b []byte) (Command, error) {
 		}
 		c = t
 	case kindConfigure:
-		c = &Configure{Meta: readMeta(r), Region: r.String(), Policy: ReadPolicy(r)}
+		c = &Configure{Meta: readMeta(r), Region: r.String(), Policy: ReadFounding(r)}
 	case kindOpenEpoch:
 		c = &OpenEpoch{Meta: readMeta(r), Epoch: r.Uvarint(), Previous: r.Hash()}
 	case kindAcked:
@@ -171,6 +182,12 @@ func Decode(b []byte) (Command, error) {
 		c = &CutAll{Meta: readMeta(r), Limit: int(r.Varint())}
 	case kindAudit:
 		c = &Audit{Meta: readMeta(r)}
+	case kindSetLevel:
+		c = &SetLevel{Meta: readMeta(r), Level: r.Uvarint()}
+	case kindSetPolicy:
+		p := &SetPolicy{Meta: readMeta(r), Policy: ReadFounding(r)}
+		p.Policy.ReadLimits(r)
+		c = p
 	default:
 		if r.Err() == nil {
 			return nil, fmt.Errorf("%w: kind %d", ErrUnknown, k)
@@ -248,19 +265,4 @@ func readFeed(r *canon.Reader) *Feed {
 		})
 	}
 	return c
-}
-
-// Append writes the policy canonically.
-func (p Policy) Append(w *canon.Writer) {
-	for _, v := range []int64{p.CutAge, p.StaleAfter, p.TombstoneLife, p.ReservationTTL, p.MaxBacklogEntries, p.DuePerTick} {
-		w.Varint(v)
-	}
-}
-
-// ReadPolicy reads what Append wrote.
-func ReadPolicy(r *canon.Reader) Policy {
-	return Policy{
-		CutAge: r.Varint(), StaleAfter: r.Varint(), TombstoneLife: r.Varint(), ReservationTTL: r.Varint(),
-		MaxBacklogEntries: r.Varint(), DuePerTick: r.Varint(),
-	}
 }

@@ -76,8 +76,8 @@ type Tick struct {
 	Clocks []int64
 }
 
-// Configure sets the region's policy. It is proposed once, when the region is
-// founded.
+// Configure founds the region. It carries the policy's fields of its time; SetPolicy
+// gives the rest.
 type Configure struct {
 	Meta
 	Region string
@@ -152,21 +152,15 @@ type Audit struct {
 	Meta
 }
 
-// Policy is what a region is configured with. Every replica has the same, because
-// it comes by the log. Times are seconds.
-type Policy struct {
-	CutAge            int64 // uncut usage is cut at this age
-	StaleAfter        int64 // a session that has not reported for so long is closed
-	TombstoneLife     int64 // closed sessions are remembered for so long
-	ReservationTTL    int64 // a reservation that no Start adopts ends after this
-	MaxBacklogEntries int64 // unacknowledged entries at which new sessions are refused
-	DuePerTick        int64 // due items that one tick handles
+// SetLevel raises the region's feature level: from here on what a level needs may
+// stand in the log. It is proposed once every voter can do that level.
+type SetLevel struct {
+	Meta
+	Level uint64
 }
 
-// DefaultPolicy returns the documented defaults.
-func DefaultPolicy() Policy {
-	return Policy{
-		CutAge: 3600, StaleAfter: 3600, TombstoneLife: 7 * 86400, ReservationTTL: 120,
-		MaxBacklogEntries: 20_000_000, DuePerTick: 2000,
-	}
+// SetPolicy replaces the region's policy.
+type SetPolicy struct {
+	Meta
+	Policy Policy
 }

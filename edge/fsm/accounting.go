@@ -17,7 +17,7 @@ const (
 // applyAccounting takes one report. Whatever is repeated, late or reordered, a
 // session's usage is counted once: counters are cumulative.
 func (s *State) applyAccounting(c *command.Accounting) command.Result {
-	if int64(s.Backlog()) >= s.Policy.MaxBacklogEntries+s.Policy.MaxBacklogEntries/8 {
+	if s.BacklogUse() >= backlogReserve {
 		return command.Result{Code: command.Overloaded}
 	}
 	nas := s.nas[c.NAS]

@@ -51,6 +51,10 @@ func (s *State) execute(c command.Command) command.Result {
 		return s.applyCutAll(c)
 	case *command.Audit:
 		return command.Result{}
+	case *command.SetLevel:
+		return s.applySetLevel(c)
+	case *command.SetPolicy:
+		return s.applySetPolicy(c)
 	}
 	invariant.Check(false, "command %T has no place in Apply", c)
 	return command.Result{}
@@ -65,7 +69,29 @@ func (s *State) applyConfigure(c *command.Configure) command.Result {
 	if s.Configured {
 		return command.Result{Code: command.Repeated}
 	}
-	s.Region, s.Policy, s.Configured = c.Region, c.Policy, true
+	s.Region, s.Policy, s.Level, s.Configured = c.Region, c.Policy, command.FirstLevel, true
+	return command.Result{}
+}
+
+// applySetLevel raises the feature level; it is never lowered.
+func (s *State) applySetLevel(c *command.SetLevel) command.Result {
+	if c.Level <= s.Level {
+		return command.Result{Code: command.Repeated}
+	}
+	s.Level = c.Level
+	return command.Result{}
+}
+
+// applySetPolicy replaces the policy. What is due already stays due at its time and
+// is looked at by the new policy then.
+func (s *State) applySetPolicy(c *command.SetPolicy) command.Result {
+	if c.Policy.Validate() != nil {
+		return command.Result{Code: command.OutOfOrder}
+	}
+	if c.Policy == s.Policy {
+		return command.Result{Code: command.Repeated}
+	}
+	s.Policy = c.Policy
 	return command.Result{}
 }
 
@@ -93,6 +119,7 @@ func (s *State) applyAcked(c *command.Acked) command.Result {
 		return command.Result{Code: command.Repeated}
 	}
 	s.Acked, s.AckedHash = c.Seq, c.Hash
+	s.trimStretches()
 	return command.Result{}
 }
 

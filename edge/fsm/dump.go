@@ -20,8 +20,9 @@ import (
 )
 
 // dumpFormat is the first octet of a dump. Format 1 has no NT hashes; up to
-// format 2 offerings are of their canonical form 1.
-const dumpFormat = 3
+// format 2 offerings are of their canonical form 1; up to format 3 there is no
+// feature level, and of the policy only what Configure carries.
+const dumpFormat = 4
 
 // Hash is the SHA-256 of the dump: equal on replicas that applied the same log.
 func (s *State) Hash() journal.Hash {
@@ -60,7 +61,7 @@ func Load(b []byte) (*State, error) {
 		r.Fail("state format %d is not known: upgrade this node", format)
 	}
 	s := New()
-	s.loadHead(r)
+	s.loadHead(r, format)
 	texts := &texts{}
 	s.loadVersions(r, texts)
 	s.loadCatalog(r)
@@ -77,7 +78,7 @@ func Load(b []byte) (*State, error) {
 func (s *State) dumpHead(w *canon.Writer) {
 	w.String(s.Region)
 	w.Bool(s.Configured)
-	s.Policy.Append(w)
+	s.Policy.AppendFounding(w)
 	for _, v := range []uint64{s.Epoch, s.FeedVersion, s.FeedApplied, s.Seq, s.Acked, s.nextEffect, s.Anomalies} {
 		w.Uvarint(v)
 	}
@@ -86,16 +87,31 @@ func (s *State) dumpHead(w *canon.Writer) {
 	}
 	w.Hash(s.Head)
 	w.Hash(s.AckedHash)
+	s.Policy.AppendLimits(w)
+	w.Uvarint(s.Level)
+	s.dumpStretches(w)
 }
 
-func (s *State) loadHead(r *canon.Reader) {
-	s.Region, s.Configured, s.Policy = r.String(), r.Bool(), command.ReadPolicy(r)
+func (s *State) loadHead(r *canon.Reader, format byte) {
+	s.Region, s.Configured, s.Policy = r.String(), r.Bool(), command.ReadFounding(r)
 	for _, p := range []*uint64{&s.Epoch, &s.FeedVersion, &s.FeedApplied, &s.Seq, &s.Acked, &s.nextEffect, &s.Anomalies} {
 		*p = r.Uvarint()
 	}
 	s.Now, s.Mode, s.ModeSince = r.Varint(), command.Mode(r.Varint()), r.Varint()
 	s.OverrunSum, s.OverrunWorst = money.Amount(r.Varint()), money.Amount(r.Varint())
 	s.Head, s.AckedHash = r.Hash(), r.Hash()
+	if format >= 4 {
+		s.Policy.ReadLimits(r)
+		s.Level = r.Uvarint()
+		s.loadStretches(r)
+		return
+	}
+	if s.Configured {
+		s.Level = command.FirstLevel
+	}
+	if s.Seq > s.Acked { // how old and how large they are is not known: they count from now on
+		s.stretches = []stretch{{seq: s.Acked + 1, at: s.Now}}
+	}
 }
 
 func compareEntity(a, b entityKey) int {

@@ -99,6 +99,12 @@ func (r *region) tick(seconds int64) {
 	r.ok(&command.Tick{Clocks: []int64{r.now * 1_000_000}})
 }
 
+// acked has the centre take the whole ledger.
+func (r *region) acked() {
+	r.t.Helper()
+	r.ok(&command.Acked{Epoch: r.s.Epoch, Seq: r.s.Seq, Hash: r.s.Head})
+}
+
 func (r *region) feed(kind feed.Kind, id string, entity any) command.Result {
 	r.t.Helper()
 	body, err := feed.Encode(entity)

@@ -64,7 +64,7 @@ func (s *State) admit(login string) (*Subscription, *version, command.Reason) {
 		return sub, nil, command.ReasonTerminated
 	case sub.Barred:
 		return sub, nil, command.ReasonBarred
-	case int64(s.Backlog()) >= s.Policy.MaxBacklogEntries:
+	case s.BacklogUse() >= backlogFull:
 		return sub, nil, command.ReasonBacklog
 	}
 	o := s.offeringAt(sub.Offering, s.seconds())

@@ -135,6 +135,7 @@ type State struct {
 	Region     string
 	Configured bool
 	Policy     command.Policy
+	Level      uint64 // feature level: see command.Level
 	Epoch      uint64
 	Now        int64 // region time, Unix microseconds
 	Mode       command.Mode
@@ -148,6 +149,8 @@ type State struct {
 	Head      journal.Hash
 	Acked     uint64
 	AckedHash journal.Hash
+	written   uint64 // octets of all entries
+	stretches []stretch
 
 	offerings     map[string][]*version // by id, versions ascending
 	nas           map[string]*NAS
@@ -203,9 +206,6 @@ func New() *State {
 // seconds is region time in Unix seconds.
 func (s *State) seconds() int64 { return s.Now / 1_000_000 }
 
-// Backlog is how many entries the centre has not acknowledged.
-func (s *State) Backlog() uint64 { return s.Seq - s.Acked }
-
 // offeringAt returns the newest version of an offering valid at t (Unix seconds)
 // that this region has, or nil.
 func (s *State) offeringAt(id string, t int64) *version {
@@ -250,6 +250,7 @@ func (s *State) emit(e journal.Entry) {
 	e.Region, e.Epoch, e.Seq, e.At = s.Region, s.Epoch, s.Seq, s.Now
 	raw := e.Encode()
 	s.Head = journal.Chain(s.Head, raw)
+	s.noteEntry(len(raw))
 	s.out = append(s.out, verify.RawEntry{Seq: e.Seq, Raw: raw})
 }
 

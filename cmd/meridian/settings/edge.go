@@ -38,7 +38,7 @@ type Edge struct {
 	GossipKeyFile  string   `yaml:"gossip_key_file" doc:"32 octets in hexadecimal, the same on all nodes" is:"secret file" need:"keys/north.gossip"`
 	DebugTokenFile string   `yaml:"debug_token_file" doc:"one line, the bearer token of /debug/pprof/; empty: there is no /debug/pprof/" is:"secret file"`
 
-	Policy          Policy        `yaml:"policy" doc:"given to the region once, when it is founded; in whole seconds"`
+	Policy          Policy        `yaml:"policy" doc:"given to the region when it is founded, changed by meridian ctl edge policy; in whole seconds"`
 	TickEach        time.Duration `yaml:"tick_each" doc:"how often region time moves" min:"10ms" max:"1m"`
 	IsolatedAfter   time.Duration `yaml:"isolated_after" doc:"how long the link may be away before the region calls itself isolated" min:"100ms" max:"24h"`
 	StaleAfter      time.Duration `yaml:"stale_after" doc:"how long a node may hear no leader before it accepts only what needs no exactness" min:"1s" max:"1h"`
@@ -72,6 +72,11 @@ type Policy struct {
 	ReservationTTL    time.Duration `yaml:"reservation_ttl" doc:"a reservation that no Start adopts ends after this" min:"1s" max:"1h"`
 	MaxBacklogEntries int64         `yaml:"max_backlog_entries" doc:"unacknowledged entries at which new sessions are refused" min:"1" max:"10_000_000_000"`
 	DuePerTick        int64         `yaml:"due_per_tick" doc:"due items that one tick handles" min:"1" max:"1_000_000"`
+	MaxBacklogMiB     int64         `yaml:"max_backlog_mib" doc:"size of the unacknowledged entries at which new sessions are refused" min:"1" max:"10_000_000"`
+	MaxBacklogAge     time.Duration `yaml:"max_backlog_age" doc:"age of the oldest unacknowledged entry at which new sessions are refused" min:"1h" max:"8760h"`
+	MaxTombstones     int64         `yaml:"max_tombstones" doc:"closed sessions that are remembered; beyond it the oldest are given up" min:"1" max:"1_000_000_000"`
+	MaxSessions       int64         `yaml:"max_sessions" doc:"open sessions of the region; reports of more are recorded and not charged" min:"1" max:"100_000_000"`
+	MaxNASSessions    int64         `yaml:"max_nas_sessions" doc:"the same, of one NAS" min:"1" max:"100_000_000"`
 }
 
 // DefaultEdge returns the documented defaults; who, where and the keys are the
@@ -86,6 +91,7 @@ func DefaultEdge() Edge {
 		Policy: Policy{
 			CutAge: seconds(p.CutAge), StaleAfter: seconds(p.StaleAfter), TombstoneLife: seconds(p.TombstoneLife),
 			ReservationTTL: seconds(p.ReservationTTL), MaxBacklogEntries: p.MaxBacklogEntries, DuePerTick: p.DuePerTick,
+			MaxBacklogMiB: p.MaxBacklogBytes >> 20, MaxBacklogAge: seconds(p.MaxBacklogAge), MaxTombstones: p.MaxTombstones, MaxSessions: p.MaxSessions, MaxNASSessions: p.MaxNASSessions,
 		},
 	}
 }
@@ -131,6 +137,8 @@ func LoadEdge(path string, environ []string) (edge.Config, logging.Config, error
 	p.TombstoneLife = l.seconds("policy.tombstone_life", s.Policy.TombstoneLife)
 	p.ReservationTTL = l.seconds("policy.reservation_ttl", s.Policy.ReservationTTL)
 	p.MaxBacklogEntries, p.DuePerTick = s.Policy.MaxBacklogEntries, s.Policy.DuePerTick
+	p.MaxBacklogBytes, p.MaxBacklogAge = s.Policy.MaxBacklogMiB<<20, l.seconds("policy.max_backlog_age", s.Policy.MaxBacklogAge)
+	p.MaxTombstones, p.MaxSessions, p.MaxNASSessions = s.Policy.MaxTombstones, s.Policy.MaxSessions, s.Policy.MaxNASSessions
 	return cfg, s.Log.config(), l.err()
 }
 
