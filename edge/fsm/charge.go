@@ -217,7 +217,7 @@ func (s *State) usageRecord(sess *Session) *journal.UsageRecord {
 		Seconds:      sess.Meter.Seconds - sess.CutMeter.Seconds,
 		CumulativeIn: sess.Meter.In, CumulativeOut: sess.Meter.Out, CumulativeSeconds: sess.Meter.Seconds,
 		FramedIP: sess.FramedIP, NASPort: sess.NASPort, CallingStation: sess.CallingStation,
-		Before: sess.CutBefore, Slices: sess.Slices,
+		Before: sess.CutBefore, Slices: rating.Canonical(sess.Slices),
 	}
 	if !sess.Open {
 		u.TerminateCause = sess.Cause

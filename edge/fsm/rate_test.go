@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"strings"
 	"testing"
 
 	"meridian/edge/command"
@@ -49,7 +50,7 @@ func TestFeeStepsAndTiersAreChargedOnceHoweverReported(t *testing.T) {
 			r.want("slices make the usage", quantity, e.Usage.Seconds)
 		}
 	}
-	r.want("rules", len(rules) > 3 && rules[0] == "minutes@1/calls/fee" && rules[1] == "minutes@1/calls/1", true)
+	r.want("rules", strings.Join(rules, " "), "minutes@1/calls/1 minutes@1/calls/2 minutes@1/calls/3 minutes@1/calls/fee")
 }
 
 // A report that ends within a paid step does not run out of money, one micro-unit

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"meridian/internal/money"
 	"meridian/internal/tariff"
@@ -122,6 +123,27 @@ const Unlimited money.Amount = math.MaxInt64
 
 // Slice is the piece's durable part.
 func (x *Priced) Slice() Slice { return Slice{x.Rule, x.Quantity, x.Amount} }
+
+// Canonical is a usage record's form of slices: by rule, each once, none of nothing.
+// However usage was divided into reports, its slices come to the same list. The
+// list given stays as it is.
+func Canonical(list []Slice) []Slice {
+	var out []Slice
+	for _, x := range list {
+		at, found := slices.BinarySearchFunc(out, x.Rule, func(y Slice, rule string) int { return strings.Compare(y.Rule, rule) })
+		if !found {
+			out = slices.Insert(out, at, x)
+			continue
+		}
+		out[at].Quantity += x.Quantity
+		out[at].Amount += x.Amount
+	}
+	out = slices.DeleteFunc(out, func(x Slice) bool { return x.Quantity == 0 && x.Amount == 0 })
+	if len(out) == 0 {
+		return nil
+	}
+	return out
+}
 
 // Rate prices usage on top of s. It appends the slices to dst (equal neighbours
 // are one) and returns the new tally; what is charged is the difference of the

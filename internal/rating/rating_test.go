@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -247,5 +248,19 @@ func TestTwoPlansAgreeOnAMillionEvents(t *testing.T) {
 	}
 	if a.Hash != b.Hash {
 		t.Error("hashes differ")
+	}
+}
+
+func TestCanonical(t *testing.T) {
+	for _, c := range []struct{ list, want []Slice }{
+		{nil, nil},
+		{[]Slice{{"a", 0, 0}}, nil},
+		{[]Slice{{"b", 1, 2}, {"a", 3, 4}, {"b", 5, 6}}, []Slice{{"a", 3, 4}, {"b", 6, 8}}},
+		{[]Slice{{"a", 0, 20}, {"b", 7, 5}, {"a", 0, -20}}, []Slice{{"b", 7, 5}}},
+	} {
+		given := slices.Clone(c.list)
+		if got := Canonical(c.list); !slices.Equal(got, c.want) || !slices.Equal(given, c.list) {
+			t.Errorf("%v: %v, want %v", given, got, c.want)
+		}
 	}
 }
