@@ -15,7 +15,7 @@ type importRule struct {
 // library and each other only.
 var sharedCore = []string{
 	"internal/invariant", "internal/canon", "internal/money", "internal/tariff",
-	"internal/zones", "internal/rating", "internal/charging", "internal/journal", "internal/feed", "internal/verify", "internal/mschap",
+	"internal/zones", "internal/rating", "internal/charging", "internal/contract", "internal/journal", "internal/feed", "internal/verify", "internal/mschap",
 }
 
 // The pure part of the edge.
@@ -35,6 +35,7 @@ func importTable() []importRule {
 		{"internal/zones", nil, "the zones' data stands for itself"},
 		{"internal/rating", []string{"internal/zones", "internal/tariff", "internal/money", "internal/invariant", "internal/canon"}, "a price depends on tariff and usage alone"},
 		{"internal/charging", []string{"internal/rating", "internal/tariff", "internal/money", "internal/invariant", "internal/canon"}, "who pays depends on the wallet, the price and the usage alone"},
+		{"internal/contract", []string{"internal/rating", "internal/tariff", "internal/money", "internal/invariant", "internal/canon"}, "what falls due depends on the offering, the contract and the time alone"},
 		{"internal/journal", []string{"internal/rating", "internal/money", "internal/invariant", "internal/canon"}, "a ledger stands for itself: beside amounts it holds the slices that priced a usage"},
 		{"internal/sheet", sharedCore, "a sheet is read at the centre and at a shell; what it may say is the vocabulary's"},
 		{"internal/why", sharedCore, "a sentence says what was rated, and rates nothing"},

@@ -150,7 +150,7 @@ func Compile(o *tariff.Offering, env Env) (*Plan, error) {
 	if err := checkZone(o); err != nil {
 		return nil, err
 	}
-	if len(o.Windows) > 0 {
+	if o.Zoned() {
 		var err error
 		if p.zone, err = env.zone(o.TZData, o.Zone); err != nil {
 			return nil, err

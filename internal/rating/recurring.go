@@ -31,7 +31,7 @@ const MaxCycles = 1200
 // the day on which the subscription ends (0 = it goes on). What lies before the
 // first period's begin, and what end cuts off, is a part.
 func Cycles(r *tariff.Recurring, billDay int64, start, end, by int64) []Cycle {
-	g := grid{r.Every, start, billDay, r.Anchor == tariff.Calendar}
+	g := grid{every: r.Every, start: start, billDay: billDay, calendar: r.Anchor == tariff.Calendar}
 	var out []Cycle
 	for from := start; (end == 0 || from < end) && len(out) < MaxCycles; {
 		begin, next := g.around(from)
@@ -96,6 +96,7 @@ type grid struct {
 	start    int64
 	billDay  int64
 	calendar bool
+	fixed    bool // calendar months are counted from the year 0, not from start
 }
 
 // around gives the period's begin at or before a day, and the next one.
@@ -138,6 +139,9 @@ func (g *grid) months(day, count int64) (begin, next int64) {
 	if !g.calendar {
 		anchor = d
 	}
+	if g.fixed {
+		origin = 0
+	}
 	if anchor < 1 {
 		anchor = 1
 	}
@@ -150,7 +154,7 @@ func (g *grid) months(day, count int64) (begin, next int64) {
 		month += count
 	}
 	begin, next = monthDay(month, anchor), monthDay(month+count, anchor)
-	if begin < g.start && day == g.start { // the lead-in
+	if begin < g.start && day == g.start && !g.fixed { // the lead-in
 		_, _, d := tariff.Civil(next)
 		begin = monthDay(month, d)
 	}

@@ -127,3 +127,16 @@ func (o *Offering) Renewal() *Recurring {
 	}
 	return &o.Recurring[0]
 }
+
+// Zoned tells whether the offering counts anything by days of a zone other than
+// UTC.
+func (o *Offering) Zoned() bool {
+	if o.Zone == "" || o.Zone == "UTC" {
+		return false
+	}
+	periods := false
+	for i := range o.Allowances {
+		periods = periods || o.Allowances[i].Every != nil
+	}
+	return periods || len(o.Windows) > 0 || len(o.Recurring) > 0
+}
