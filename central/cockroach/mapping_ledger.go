@@ -137,10 +137,10 @@ func (t ledgerStore) TotalsBefore(ctx context.Context, account string, unit jour
 // OwedBefore asks the postings of the entries: who bears an overrun stands in the
 // entry's detail, which is no column. The source is settlement.Source.
 func (t ledgerStore) OwedBefore(ctx context.Context, account string, unit journal.Unit, before int64) (int64, error) {
-	return row(ctx, t.tx, "overrun owed", pgx.RowTo[int64], `SELECT coalesce(sum(p.amount), 0)::INT8
+	return row(ctx, t.tx, "overrun and fees owed", pgx.RowTo[int64], `SELECT coalesce(sum(p.amount), 0)::INT8
 		FROM ledger_entries AS e JOIN postings AS p ON p.source = 'entry/' || e.region || '/' || e.epoch::TEXT || '/' || e.seq::TEXT
-		WHERE e.account = $1 AND e.account <> '' AND e.at_us < $2 AND e.unit = $3 AND e.kind = $4 AND NOT e.suspense AND p.account = $5`,
-		account, before, string(unit), int16(journal.KindOverrun), journal.Receivable+account)
+		WHERE e.account = $1 AND e.account <> '' AND e.at_us < $2 AND e.unit = $3 AND e.kind IN ($4, $6) AND NOT e.suspense AND p.account = $5`,
+		account, before, string(unit), int16(journal.KindOverrun), journal.Receivable+account, int16(journal.KindOwed))
 }
 
 func (t ledgerStore) EntriesOf(ctx context.Context, account string, from, to int64, limit int) ([]ledger.Record, error) {

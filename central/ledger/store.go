@@ -65,8 +65,8 @@ type Store interface {
 	// TotalsBefore sums the amounts of an account's entries in one unit, by kind,
 	// before an instant (Unix microseconds), suspense left out.
 	TotalsBefore(ctx context.Context, account string, unit journal.Unit, before int64) (map[journal.Kind]int64, error)
-	// OwedBefore sums what an account's overrun entries in one unit put into its
-	// receivables, before an instant, suspense left out.
+	// OwedBefore sums what an account's entries of overrun and owed fees in one unit
+	// put into its receivables, before an instant, suspense left out.
 	OwedBefore(ctx context.Context, account string, unit journal.Unit, before int64) (int64, error)
 	// EntriesOf lists an account's entries in [from, to), by (at, region, epoch,
 	// seq), at most limit, suspense left out.

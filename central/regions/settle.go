@@ -18,7 +18,7 @@ import (
 // settled is what the new entries of a batch cause.
 type settled struct {
 	journals []journal.Journal
-	deltas   []buckets.Delta // by bucket, one each
+	deltas   []buckets.Delta  // by bucket, one each
 	opened   []buckets.Bucket // made at the region
 	leases   []buckets.Lease  // of them
 	answers  []orders.Answer
@@ -125,8 +125,8 @@ func (k *known) accept(e *journal.Entry, prev journal.Hash, sums map[string]buck
 	case e.Kind == journal.KindEpoch:
 		return epochFault(e, prev)
 	case !touchesLease(e.Kind):
-		if e.Kind == journal.KindOverrun && (e.Account == "" || e.Unit == "") && e.Amount > 0 {
-			return "overrun names no account or unit"
+		if (e.Kind == journal.KindOverrun || e.Kind == journal.KindOwed) && (e.Account == "" || e.Unit == "") && e.Amount > 0 {
+			return e.Kind.String() + " names no account or unit"
 		}
 		if e.Account != "" && !k.accounts[e.Account] {
 			return "account " + e.Account + " does not exist"

@@ -71,6 +71,14 @@ func post(e *journal.Entry, source string, own func(code string) string, regionC
 	case journal.KindRecurring:
 		move(prepaid(), journal.RevenueRecurring)
 		out.Delta.S = e.Amount
+	case journal.KindOneTime:
+		move(prepaid(), journal.RevenueOneTime)
+		out.Delta.S = e.Amount
+	case journal.KindCredit:
+		move(journal.RevenueRecurring, prepaid())
+		out.Delta.T = e.Amount
+	case journal.KindOwed:
+		move(own(journal.Receivable), journal.RevenueRecurring)
 	case journal.KindOrderDebit:
 		move(prepaid(), journal.RevenueOther)
 		out.Delta.S = e.Amount

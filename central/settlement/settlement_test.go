@@ -19,6 +19,9 @@ func TestPost(t *testing.T) {
 	}{
 		{journal.KindCharge, "", "liability/prepaid:a < income/usage", "suspense/region:n < income/usage", "S"},
 		{journal.KindRecurring, "", "liability/prepaid:a < income/recurring", "suspense/region:n < income/recurring", "S"},
+		{journal.KindOneTime, "", "liability/prepaid:a < income/one-time", "suspense/region:n < income/one-time", "S"},
+		{journal.KindCredit, "", "income/recurring < liability/prepaid:a", "income/recurring < suspense/region:n", "T"},
+		{journal.KindOwed, "", "asset/receivable:a < income/recurring", "suspense/region:n < income/recurring", ""},
 		{journal.KindOrderDebit, "", "liability/prepaid:a < income/other", "suspense/region:n < income/other", "S"},
 		{journal.KindTaken, "", "asset/region-cash:n < liability/prepaid:a", "asset/region-cash:n < suspense/region:n", "T"},
 		{journal.KindGiven, "", "expense/allowance < liability/prepaid:a", "expense/allowance < suspense/region:n", "T"},

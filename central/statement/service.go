@@ -102,7 +102,7 @@ func (s *Service) open(ctx context.Context, tx store.Tx, out *Statement) error {
 	if out.Opening, err = opening(totals, paid); err != nil {
 		return err
 	}
-	if totals[journal.KindOverrun] == 0 {
+	if totals[journal.KindOverrun] == 0 && totals[journal.KindOwed] == 0 {
 		return nil
 	}
 	owed, err := s.Ledger(tx).OwedBefore(ctx, out.Account, unit, out.From)

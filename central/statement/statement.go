@@ -18,7 +18,8 @@ import (
 type LineKind string
 
 // Kinds of lines. Payment, taken, given, refund and borrowed add to the balance;
-// charges, expired and repaid take from it; overrun, usage and notice do neither.
+// charges, expired and repaid take from it; overrun, owed, usage and notice do
+// neither.
 const (
 	LinePayment  LineKind = "payment"
 	LineUsage    LineKind = "usage"
@@ -33,10 +34,13 @@ const (
 	LineExpired  LineKind = "expired"
 	LineRefund   LineKind = "refund"
 	LineNotice   LineKind = "notice"
+	LineOneTime  LineKind = "one_time"
+	LineCredit   LineKind = "credit"
+	LineOwed     LineKind = "owed"
 )
 
 // Line is one line. Amount is what it adds to the balance, negative when it
-// takes; an overrun's Owed is what it adds to the debt.
+// takes; Owed is what an overrun or a fee that nothing could pay adds to the debt.
 type Line struct {
 	At           int64 // Unix microseconds
 	Kind         LineKind
@@ -112,7 +116,7 @@ func opening(totals map[journal.Kind]int64, paid money.Amount) (balance money.Am
 		kind journal.Kind
 		sign int64
 	}{{journal.KindTaken, 1}, {journal.KindGiven, 1}, {journal.KindRefund, 1}, {journal.KindExpired, -1}, {journal.KindBorrowed, 1}, {journal.KindRepaid, -1},
-		{journal.KindCharge, -1}, {journal.KindRecurring, -1}, {journal.KindOrderDebit, -1}} {
+		{journal.KindCharge, -1}, {journal.KindRecurring, -1}, {journal.KindOneTime, -1}, {journal.KindCredit, 1}, {journal.KindOrderDebit, -1}} {
 		s.add(money.Amount(k.sign * totals[k.kind]))
 	}
 	if s.err != nil {
@@ -136,7 +140,13 @@ func line(e *journal.Entry) (l Line, ok bool) {
 	case journal.KindCharge:
 		l.Kind, l.Text, l.Amount = LineCharge, e.Ref, -amount
 	case journal.KindRecurring:
-		l.Kind, l.Text, l.Amount = LineFee, e.Ref, -amount
+		l.Kind, l.Text, l.Amount = LineFee, feeText(e), -amount
+	case journal.KindOneTime:
+		l.Kind, l.Text, l.Amount = LineOneTime, feeText(e), -amount
+	case journal.KindCredit:
+		l.Kind, l.Text, l.Amount = LineCredit, feeText(e), amount
+	case journal.KindOwed:
+		l.Kind, l.Text, l.Owed = LineOwed, feeText(e), amount
 	case journal.KindOrderDebit:
 		l.Kind, l.Text, l.Amount = LineDebit, e.Ref, -amount
 	case journal.KindTaken:
@@ -164,6 +174,14 @@ func line(e *journal.Entry) (l Line, ok bool) {
 		return Line{}, false
 	}
 	return l, true
+}
+
+// feeText names a charge by its reference, and what made it less.
+func feeText(e *journal.Entry) string {
+	if e.Detail == "" {
+		return e.Ref
+	}
+	return e.Ref + ": " + e.Detail
 }
 
 // add sums the lines up.

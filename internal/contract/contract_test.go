@@ -183,7 +183,7 @@ func TestContract(t *testing.T) {
 		{"ended at midnight", []tariff.Offering{berlin(fee("31.00"))}, []string{day + " activate", "2026-03-20T00:00+01:00 cancel"},
 			"fee 21.00 2026-03-11T10:00..2026-04-01 21/31; fee back 12.00 2026-03-20..2026-04-01 12/21"},
 		{"all is given back", []tariff.Offering{berlin(full)}, []string{day + " activate", "2026-03-31T09:00+02:00 cancel"},
-			"fee 21.00 2026-03-11T10:00..2026-04-01 21/31; fee back 21.00 2026-03-11T10:00..2026-04-01"},
+			"fee 21.00 2026-03-11T10:00..2026-04-01 21/31; fee back 21.00 2026-03-31T09:00..2026-04-01"},
 		{"nothing is given back", []tariff.Offering{berlin(kept)}, []string{day + " activate", "2026-03-20T09:00+01:00 cancel"}, "fee 21.00 2026-03-11T10:00..2026-04-01 21/31"},
 		{"months of thirty days", []tariff.Offering{berlin(thirty)}, []string{"2027-02-11T00:00+01:00 activate", "2027-03-31T00:00+02:00 cancel"},
 			"fee 20.00 2027-02-11..2027-03-01 20/30; fee 30.00 2027-03-01..2027-04-01; fee back 1.00 2027-03-31..2027-04-01 1/30"},
@@ -195,7 +195,7 @@ func TestContract(t *testing.T) {
 		{"two changes in a day", []tariff.Offering{berlin(fee("31.00")), berlin(fee("62.00"))},
 			[]string{"2026-03-01T00:00+01:00 activate", "2026-03-11T10:00+01:00 change 1", "2026-03-11T11:00+01:00 change 0"},
 			"fee 31.00 2026-03-01..2026-04-01; fee back 21.00 2026-03-11T10:00..2026-04-01 21/31; fee 42.00 2026-03-11T10:00..2026-04-01 21/31; " +
-				"fee back 42.00 2026-03-11T10:00..2026-04-01; fee 21.00 2026-03-11T11:00..2026-04-01 21/31"},
+				"fee back 42.00 2026-03-11T11:00..2026-04-01; fee 21.00 2026-03-11T11:00..2026-04-01 21/31"},
 		{"change in arrears", []tariff.Offering{berlin(arrears), berlin(second)},
 			[]string{"2026-03-01T00:00+01:00 activate", "2026-03-11T10:00+01:00 change 1", "2026-04-01T00:00+02:00 run"},
 			"fee 10.00 2026-03-01..2026-03-11T10:00 10/31; second 42.00 2026-03-11T10:00..2026-04-01 21/31"},

@@ -217,11 +217,7 @@ func (p *Plan) credit(r *tariff.Recurring, x *Part, at int64, cancel bool) (c Ch
 	if back == 0 {
 		return c, nil
 	}
-	start := at
-	if unused == whole {
-		start = x.From
-	}
-	c = Charge{Kind: Credit, Component: r.Name, From: start, To: x.To, Due: at, Days: unused, Of: whole, Price: x.Paid, Amount: back}
+	c = Charge{Kind: Credit, Component: r.Name, From: at, To: x.To, Due: at, Days: unused, Of: whole, Price: x.Paid, Amount: back}
 	x.Paid, x.To = money.Amount(used), at
 	return c, nil
 }

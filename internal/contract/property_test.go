@@ -133,6 +133,11 @@ func (m *model) closed(t *rapid.T, p *Plan, list []Charge, err error) {
 			m.charge(t, c)
 			continue
 		}
+		key := fmt.Sprintf("%d/%s/%d", c.Kind, c.Component, c.From)
+		if m.keys[key] {
+			t.Fatalf("%s is given back twice", key)
+		}
+		m.keys[key] = true
 		if c.Amount <= 0 || c.Amount > c.Price || c.Amount > m.paid[c.Component] {
 			t.Fatalf("%s is given back, %s was paid: %+v", c.Amount, m.paid[c.Component], c)
 		}

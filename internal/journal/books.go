@@ -16,6 +16,7 @@ const (
 	OfflineAllowance = "asset/offline-lent:" // lent by a cut-off region, repaid from new credit
 	RevenueUsage     = "income/usage"        //
 	RevenueRecurring = "income/recurring"    //
+	RevenueOneTime   = "income/one-time"     // set-up, cards, installations
 	RevenueOther     = "income/other"        //
 	RevenueExpired   = "income/expired"      // what was left of a bucket when its time was over
 	OverrunAbsorbed  = "expense/overrun"     // usage that the operator bears

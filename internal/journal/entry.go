@@ -32,7 +32,7 @@ const (
 	KindEpoch      Kind = iota + 1 // first entry of an epoch; Ref is the last accepted hash of the one before, in hex
 	KindUsage                      // a usage record; the charges of the cut follow and name it
 	KindCharge                     // raises S: usage
-	KindRecurring                  // raises S: a period's fee, Ref is "subscription/period start"
+	KindRecurring                  // raises S: a fee, Ref is "subscription/component/start of what it is for" (before components had names: "subscription/start")
 	KindOrderDebit                 // raises S: a debit ordered by the centre, Ref is the order
 	KindTaken                      // raises T
 	KindReturned                   // raises X
@@ -46,13 +46,16 @@ const (
 	KindExpired                    // raises S: what is left of a bucket when its time is over; Detail is the allowance's name
 	KindRefund                     // raises T: usage that was charged became cheaper (volume tiers); of a cut, like a charge
 	KindNotice                     // a threshold was crossed: Ref is its name, Quantity the value, Detail what it watches
+	KindOneTime                    // raises S: a one-time charge, Ref as of a fee
+	KindCredit                     // raises T: given back of a fee, Ref as of the fee's unused part
+	KindOwed                       // a fee for service that was used, which no bucket could pay: Ref as of a fee
 	kindEnd
 )
 
 var kindNames = [...]string{
 	"", "epoch", "usage", "charge", "recurring", "order_debit", "taken", "returned",
 	"borrowed", "repaid", "overrun", "quarantine", "order", "nas_totals",
-	"given", "expired", "refund", "notice",
+	"given", "expired", "refund", "notice", "one_time", "credit", "owed",
 }
 
 // String returns the kind's name as it stands in the database.
@@ -65,11 +68,13 @@ func (k Kind) String() string {
 
 // Spends tells whether entries of this kind raise S.
 func (k Kind) Spends() bool {
-	return k == KindCharge || k == KindRecurring || k == KindOrderDebit || k == KindExpired
+	return k == KindCharge || k == KindRecurring || k == KindOrderDebit || k == KindExpired || k == KindOneTime
 }
 
 // TakesIn tells whether entries of this kind raise T.
-func (k Kind) TakesIn() bool { return k == KindTaken || k == KindGiven || k == KindRefund }
+func (k Kind) TakesIn() bool {
+	return k == KindTaken || k == KindGiven || k == KindRefund || k == KindCredit
+}
 
 // SessionKey names a session for ever: the NAS (registry id), its
 // Acct-Session-Id and the start (Unix seconds).

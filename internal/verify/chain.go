@@ -148,7 +148,7 @@ func (w *walk) account(e *journal.Entry) {
 		w.octets(e.Session.NAS).totals += e.Usage.InOctets + e.Usage.OutOctets
 	case journal.KindCharge, journal.KindOverrun, journal.KindRefund:
 		w.charge(e)
-	case journal.KindRecurring:
+	case journal.KindRecurring, journal.KindOneTime, journal.KindCredit, journal.KindOwed:
 		w.recurring(e)
 	case journal.KindOrder:
 		w.order(e)

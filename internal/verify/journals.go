@@ -91,6 +91,12 @@ func postingsOf(e *journal.Entry, region string, suspended bool) []journal.Posti
 		debit, credit = prepaid, journal.RevenueUsage
 	case journal.KindRecurring:
 		debit, credit = prepaid, journal.RevenueRecurring
+	case journal.KindOneTime:
+		debit, credit = prepaid, journal.RevenueOneTime
+	case journal.KindCredit:
+		debit, credit = journal.RevenueRecurring, prepaid
+	case journal.KindOwed:
+		debit, credit = own(journal.Receivable), journal.RevenueRecurring
 	case journal.KindOrderDebit:
 		debit, credit = prepaid, journal.RevenueOther
 	case journal.KindTaken:

@@ -98,6 +98,15 @@ func sessionMutations() []mutation {
 				w.edges[i].Buckets[1].S = 1500
 			}
 		}, map[string]string{"V2": "entry north/1/20 charges 500 EUR for period 1759592000 of subscription sub-bob"}},
+		{"more of a fee given back than was charged", func(w *world) {
+			retail(w, func(list []journal.Entry) []journal.Entry {
+				return append(list, with(on(journal.KindCredit, "bob", 1001), "sub-bob/1759592000", ""))
+			})
+			for i := range w.edges {
+				w.edges[i].Buckets = slices.Clone(w.edges[i].Buckets)
+				w.edges[i].Buckets[1].T += 1001
+			}
+		}, map[string]string{"V2": "entry north/1/20 gives 1001 EUR of subscription sub-bob back from 1759592000: it gives back twice, or more than was charged"}},
 		{"cut forgotten in the live state", session(func(s *verify.EdgeSession) {
 			s.Cuts, s.CutIn, s.CutSeconds = 1, 101, 60
 			s.CutBefore = rating.State{Quantity: 101, Charged: 30}

@@ -22,9 +22,9 @@ func (t *totals) debt() int64 { return t.B - t.P }
 // target is the total that an entry of this kind raises, nil when it raises none.
 func (t *totals) target(k journal.Kind) *int64 {
 	switch k {
-	case journal.KindCharge, journal.KindRecurring, journal.KindOrderDebit, journal.KindExpired:
+	case journal.KindCharge, journal.KindRecurring, journal.KindOrderDebit, journal.KindExpired, journal.KindOneTime:
 		return &t.S
-	case journal.KindTaken, journal.KindGiven, journal.KindRefund:
+	case journal.KindTaken, journal.KindGiven, journal.KindRefund, journal.KindCredit:
 		return &t.T
 	case journal.KindReturned:
 		return &t.X
@@ -141,27 +141,43 @@ func (w *walk) order(e *journal.Entry) {
 	}
 }
 
-// period is the newest period that a subscription was charged for.
+// period is the newest period that a component of a subscription was charged for.
 type period struct {
 	start  string
 	seq    uint64
 	bucket string
+	back   string // begin of what was given back last
+	net    wide   // charged less given back
 }
 
 // recurring checks that a period is charged once: its parts follow each other,
-// each from another bucket.
+// each from another bucket. What is given back is given back once, and not more
+// than was charged.
 func (w *walk) recurring(e *journal.Entry) {
 	cut := strings.LastIndexByte(e.Ref, '/')
 	if cut < 0 {
-		w.a.v2.fail("%s: the fee names %q, want subscription/period start", w.here(), e.Ref)
+		w.a.v2.fail("%s: the fee names %q, want subscription/component/period start", w.here(), e.Ref)
 		return
 	}
-	sub, start := e.Ref[:cut], e.Ref[cut+1:]
-	last := w.periods[sub]
-	again := last.start == start && (w.seq != last.seq+1 || e.Bucket == last.bucket)
-	if again || len(start) < len(last.start) || len(start) == len(last.start) && start < last.start {
-		w.a.v2.fail("%s charges %d %s for period %s of subscription %s, entry %d had charged period %s: a period is charged twice",
-			w.here(), e.Amount, e.Unit, start, sub, last.seq, last.start)
+	of, start := e.Ref[:cut], e.Ref[cut+1:]
+	last := w.periods[of]
+	if e.Kind == journal.KindCredit {
+		last.net = last.net.plus(-e.Amount)
+		if !later(start, last.back) || last.net.negative() {
+			w.a.v2.fail("%s gives %d %s of subscription %s back from %s: it gives back twice, or more than was charged", w.here(), e.Amount, e.Unit, of, start)
+		}
+		last.back = start
+		w.periods[of] = last
+		return
 	}
-	w.periods[sub] = period{start: start, seq: w.seq, bucket: e.Bucket}
+	again := last.start == start && (w.seq != last.seq+1 || e.Bucket == last.bucket)
+	if again || last.start != start && !later(start, last.start) {
+		w.a.v2.fail("%s charges %d %s for period %s of subscription %s, entry %d had charged period %s: a period is charged twice",
+			w.here(), e.Amount, e.Unit, start, of, last.seq, last.start)
+	}
+	last.start, last.seq, last.bucket, last.net = start, w.seq, e.Bucket, last.net.plus(e.Amount)
+	w.periods[of] = last
 }
+
+// later compares decimal numbers.
+func later(a, b string) bool { return len(a) > len(b) || len(a) == len(b) && a > b }
