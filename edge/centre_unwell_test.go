@@ -112,8 +112,15 @@ func (c *centreStub) sell(t *testing.T, cfg Config, nasAddr string) {
 // serve runs the stub behind a real link server at the address that the node knows.
 func (c *centreStub) serve(t *testing.T, ca *identity.CA, addr string) *link.Server {
 	t.Helper()
+	srv, _ := c.serveAs(t, ca, addr, "test")
+	return srv
+}
+
+// serveAs is serve of a cluster of that name; stop ends it before the test does.
+func (c *centreStub) serveAs(t *testing.T, ca *identity.CA, addr, cluster string) (_ *link.Server, stop func()) {
+	t.Helper()
 	lc := link.DefaultServerConfig()
-	lc.Cluster = "test"
+	lc.Cluster = cluster
 	lc.Logger = slog.New(slog.DiscardHandler)
 	srv, err := link.NewServer(lc, c)
 	if err != nil {
@@ -135,8 +142,9 @@ func (c *centreStub) serve(t *testing.T, ca *identity.CA, addr string) *link.Ser
 	srv.Register(gs)
 	done := make(chan struct{})
 	go func() { defer close(done); _ = gs.Serve(ln) }() // ends with Stop
-	t.Cleanup(func() { _ = srv.Close(); gs.Stop(); <-done })
-	return srv
+	stop = func() { _ = srv.Close(); gs.Stop(); <-done }
+	t.Cleanup(stop)
+	return srv, stop
 }
 
 // TestTheCentresDatabaseIsNoConcernOfTheEdge: while the centre cannot take
