@@ -49,6 +49,8 @@ func (n *Node) watched() []watched {
 			Means: "The clocks of the region's nodes differ by more than two seconds."}, n.clockSkew},
 		{alarm.Definition{Name: "certificate_expiring", Severity: alarm.Warning,
 			Means: "This node's certificate ends within 14 days: then no other node and no centre talks to it."}, n.certificateExpiring},
+		{alarm.Definition{Name: "api_certificate_expiring", Severity: alarm.Warning,
+			Means: "The certificate of this node's API ends within 14 days, or new files for it cannot be used."}, n.apiCertificateExpiring},
 		{alarm.Definition{Name: "queue_full", Severity: alarm.Critical, Hold: eventHold,
 			Means: "Commands were refused because the queue to the log was full: reports are not acknowledged in time."}, n.queueFull},
 		{alarm.Definition{Name: "kernel_drops", Severity: alarm.Warning, Hold: eventHold,

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -147,6 +148,23 @@ func (c *centreStub) serveAs(t *testing.T, ca *identity.CA, addr, cluster string
 	return srv, stop
 }
 
+// exported is the value of one of the node's series at its /metrics.
+func exported(t *testing.T, addr, series string) float64 {
+	t.Helper()
+	_, body := get(t, http.MethodGet, "http://"+addr+"/metrics", "")
+	for line := range strings.Lines(body) {
+		if text, ok := strings.CutPrefix(line, "meridian_edge_"+series+" "); ok {
+			v, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return v
+		}
+	}
+	t.Fatalf("/metrics has no %s", series)
+	return 0
+}
+
 // TestTheCentresDatabaseIsNoConcernOfTheEdge: while the centre cannot take
 // anything in, people log in, use and leave as before; the node names the cause;
 // and when the centre is well again, it gets all of it once.
@@ -223,6 +241,17 @@ func TestTheCentresDatabaseIsNoConcernOfTheEdge(t *testing.T) {
 	live()
 	until("settled", func(s Status) bool { return s.Seq > 1 && s.Backlog == 0 })
 	before, _ := centre.head()
+	figure := func(series string) float64 { t.Helper(); return exported(t, cfg.HTTP, series) }
+	const ofNode, ofAcct = `{node="north-1",region="north"}`, `{node="north-1",port="acct",region="north"}`
+	for _, name := range []string{"ledger_backlog_entries", "ledger_backlog_bytes", "ledger_backlog_age_seconds", "overrun_micro_total"} {
+		if v := figure(name + ofNode); v != 0 {
+			t.Errorf("%s is %v of a region that has settled", name, v)
+		}
+	}
+	answers, waited, synced := figure("radius_latency_seconds_count"+ofAcct), figure("radius_latency_seconds_sum"+ofAcct), figure("disk_sync_seconds_count"+ofNode)
+	if answers != 3 || waited <= 0 || synced == 0 || figure("store_commit_seconds_count"+ofNode) == 0 {
+		t.Errorf("%v answers took %v s, %v syncs", answers, waited, synced)
+	}
 
 	centre.setUnwell(&link.Unavailable{Reason: "database_full", Err: fmt.Errorf("no space left on device")})
 	live()
@@ -241,6 +270,13 @@ func TestTheCentresDatabaseIsNoConcernOfTheEdge(t *testing.T) {
 	for range 5 {
 		live()
 	}
+	if entries := figure("ledger_backlog_entries" + ofNode); entries != float64(n.Status().Backlog) || figure("ledger_backlog_bytes"+ofNode) < 50*entries {
+		t.Errorf("%v entries wait in %v octets, by status %d", entries, figure("ledger_backlog_bytes"+ofNode), n.Status().Backlog)
+	}
+	until("the backlog ages", func(Status) bool { return figure("ledger_backlog_age_seconds"+ofNode) > 0.1 })
+	if more := figure("radius_latency_seconds_count" + ofAcct); more != answers+18 || figure("radius_latency_seconds_sum"+ofAcct) <= waited || figure("disk_sync_seconds_count"+ofNode) <= synced {
+		t.Errorf("after 18 more requests %v answers are counted, before %v", more, answers)
+	}
 	if code, body := get(t, "GET", "http://"+cfg.HTTP+"/readyz", ""); code != http.StatusOK {
 		t.Errorf("the node is not ready for its NAS: %d %s", code, body)
 	}
@@ -249,6 +285,17 @@ func TestTheCentresDatabaseIsNoConcernOfTheEdge(t *testing.T) {
 	}
 	if now, _ := centre.head(); now != before {
 		t.Errorf("the centre took entries %d to %d in while it was unwell", before, now)
+	}
+
+	s, err := nas.Login(t.Context(), radtest.Login{User: "ann", Password: "pw-of-ann", SessionID: "s-over", Port: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Stop(t.Context(), time.Now().Add(time.Hour), radtest.Usage{SessionS: 3600, In: 15_000_000_000}, attr.CauseUserRequest); err != nil {
+		t.Fatal(err)
+	}
+	if over := figure("overrun_micro_total" + ofNode); over <= 5_000_000 || over >= 6_000_000 { // 15 EUR used, less than 10 EUR left
+		t.Errorf("overrun is %v micro-units", over)
 	}
 
 	centre.setUnwell(nil)

@@ -74,12 +74,21 @@ func diskMetrics() []metrics.Metric {
 		{Name: "disk_stalls_total", Help: "Writes and syncs that ended after the stall limit."},
 		{Name: "disk_refused_total", Help: "Writes refused after a failure or below the reserve."},
 		{Name: "disk_reopened_total", Help: "Times the files were opened anew after a failure."},
-		{Name: "disk_syncs_total", Help: "Syncs that ended."},
-		{Name: "disk_sync_seconds_total", Help: "Time spent in them."},
+		{Name: "disk_sync_seconds", Help: "Time that a sync of log or ledger took.", Kind: metrics.Histogram},
 	}
 }
 
-func (n *Node) diskSamples(add func(name string, v float64, labels ...string)) {
+// histogram makes a sample of counted latencies.
+func histogram(name string, c disk.Counted) metrics.Sample {
+	h := &metrics.Hist{Counts: c.Counts[:], Sum: c.Sum.Seconds()}
+	for _, bound := range disk.Bounds() {
+		h.Bounds = append(h.Bounds, bound.Seconds())
+	}
+	return metrics.Sample{Name: name, Hist: h}
+}
+
+func (n *Node) diskSamples(a *adder) {
+	add := a.add
 	s, st := n.store.Disk()
 	for c := disk.None; c <= disk.Failed; c++ {
 		add("disk_state", flag(c == s.Cause), c.String())
@@ -92,6 +101,5 @@ func (n *Node) diskSamples(add func(name string, v float64, labels ...string)) {
 	add("disk_stalls_total", float64(st.Stalls))
 	add("disk_refused_total", float64(st.Refused))
 	add("disk_reopened_total", float64(st.Reopened))
-	add("disk_syncs_total", float64(st.Syncs))
-	add("disk_sync_seconds_total", st.SyncSeconds)
+	a.samples = append(a.samples, histogram("disk_sync_seconds", st.Syncs))
 }

@@ -54,12 +54,11 @@ func (n *Node) openHTTP() error {
 	mux.HandleFunc("GET /v1/subscriptions/{id}", n.guard(reads, n.getSubscription))
 	n.http = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 1 << 16,
 		ErrorLog: slog.NewLogLogger(n.logger.Handler(), slog.LevelWarn)}
-	if n.cfg.HTTPCertFile != "" {
-		pair, err := tls.LoadX509KeyPair(n.cfg.HTTPCertFile, n.cfg.HTTPKeyFile)
-		if err != nil {
-			return fmt.Errorf("edge: http_cert_file %s, http_key_file %s: %w: give a certificate and the key that belongs to it, both PEM", n.cfg.HTTPCertFile, n.cfg.HTTPKeyFile, err)
-		}
-		n.http.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	if n.apiCert, err = openAPICertificate(n.cfg.HTTPCertFile, n.cfg.HTTPKeyFile); err != nil {
+		return err
+	}
+	if n.apiCert != nil {
+		n.http.TLSConfig = &tls.Config{GetCertificate: n.apiCert.get, MinVersion: tls.VersionTLS12}
 	}
 	n.httpLis, err = net.Listen("tcp", n.cfg.HTTP)
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// apiCertificate writes a certificate for an address, and its key.
-func apiCertificate(t *testing.T, addr string) (certFile, keyFile string, authority *x509.CertPool) {
+// newAPICertificate writes a certificate for an address, and its key.
+func newAPICertificate(t *testing.T, addr string, life time.Duration) (certFile, keyFile string, authority *x509.CertPool) {
 	t.Helper()
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -30,7 +30,7 @@ func apiCertificate(t *testing.T, addr string) (certFile, keyFile string, author
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(life),
 		IPAddresses: []net.IP{net.ParseIP(host)}, IsCA: true, BasicConstraintsValid: true,
 	}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
@@ -59,7 +59,7 @@ func apiCertificate(t *testing.T, addr string) (certFile, keyFile string, author
 func TestStatusOverTLS(t *testing.T) {
 	cfg := testConfig(t)
 	var authority *x509.CertPool
-	cfg.HTTPCertFile, cfg.HTTPKeyFile, authority = apiCertificate(t, cfg.HTTP)
+	cfg.HTTPCertFile, cfg.HTTPKeyFile, authority = newAPICertificate(t, cfg.HTTP, time.Hour)
 	n, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -109,12 +109,66 @@ func TestStatusOverTLS(t *testing.T) {
 
 func TestUnusableAPICertificateIsRefused(t *testing.T) {
 	cfg := testConfig(t)
-	cfg.HTTPCertFile, _, _ = apiCertificate(t, cfg.HTTP)
+	cfg.HTTPCertFile, _, _ = newAPICertificate(t, cfg.HTTP, time.Hour)
 	if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), "http_key_file") {
 		t.Errorf("without a key: %v", err)
 	}
-	_, cfg.HTTPKeyFile, _ = apiCertificate(t, cfg.HTTP)
+	_, cfg.HTTPKeyFile, _ = newAPICertificate(t, cfg.HTTP, time.Hour)
 	if n, err := New(cfg); err == nil || !strings.Contains(err.Error(), "http_key_file") || !strings.Contains(err.Error(), "belongs") {
 		t.Errorf("with another's key: node %v, %v", n, err)
 	}
+}
+
+// The API's certificate is about to end: that is an alarm, which ends when new files
+// are put in their place, and they serve the next connection without a restart. Files
+// that do not belong together change nothing and are named.
+func TestAPICertificateIsTakenAnew(t *testing.T) {
+	cfg := testConfig(t)
+	cfg.HTTPCertFile, cfg.HTTPKeyFile, _ = newAPICertificate(t, cfg.HTTP, time.Hour)
+	cert, key, authority := newAPICertificate(t, cfg.HTTP, 365*24*time.Hour)
+	n, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := n.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until := func(what string, ok func() bool) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); !ok(); <-time.After(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("not within 20 s: %s: %+v", what, n.alarms.Active())
+			}
+		}
+	}
+	says := func(text string) func() bool {
+		return func() bool {
+			a, bad := raised(n, "api_certificate_expiring")
+			return bad && strings.Contains(a.Detail, text)
+		}
+	}
+	until("the alarm says when it ends", says("ends at"))
+	serves := func() bool {
+		conn, err := tls.Dial("tcp", cfg.HTTP, &tls.Config{RootCAs: authority})
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	}
+	if serves() {
+		t.Fatal("the new certificate is served before it is there")
+	}
+	overwrite(t, cert, cfg.HTTPCertFile)
+	until("files that do not belong together are named", says("belongs"))
+	if serves() {
+		t.Fatal("a certificate is served by another's key")
+	}
+	overwrite(t, key, cfg.HTTPKeyFile)
+	until("the new certificate serves", serves)
+	until("the alarm ends", func() bool { _, bad := raised(n, "api_certificate_expiring"); return !bad })
 }

@@ -14,6 +14,7 @@ func describedMetrics() []metrics.Metric {
 		{Name: "alarm", Help: "1 while an alarm is raised; each has a page in ops/runbooks.", Kind: metrics.Gauge, Labels: []string{"alarm", "severity"}},
 		{Name: "mode", Help: "0 isolated, 1 degraded, 2 connected.", Kind: metrics.Gauge},
 		{Name: "certificate_expires_timestamp_seconds", Help: "When this node's certificate ends.", Kind: metrics.Gauge},
+		{Name: "api_certificate_expires_timestamp_seconds", Help: "When the certificate of this node's API ends; 0 when it is served in clear text.", Kind: metrics.Gauge},
 		{Name: "clock_skew_max_seconds", Help: "Greatest difference between this node's clock and another node's, as this leader saw it last; 0 on followers.", Kind: metrics.Gauge},
 		{Name: "region_time_timestamp_seconds", Help: "Region time.", Kind: metrics.Gauge},
 		{Name: "members", Help: "Nodes of the region that are believed alive, this one included.", Kind: metrics.Gauge},
@@ -71,9 +72,14 @@ func (n *Node) samples() []metrics.Sample {
 	n.radiusSamples(a)
 	n.raftSamples(a)
 	n.linkSamples(a)
-	n.diskSamples(a.add)
+	n.diskSamples(a)
 	n.headsSamples(a.add)
 	a.add("certificate_expires_timestamp_seconds", float64(n.expires.Unix()))
+	apiEnds := 0.0
+	if ends, _ := n.apiCert.state(); !ends.IsZero() {
+		apiEnds = float64(ends.Unix())
+	}
+	a.add("api_certificate_expires_timestamp_seconds", apiEnds)
 	a.add("clock_skew_max_seconds", n.greatestSkew().Seconds())
 	a.add("members", float64(n.gossip.Stats().Members))
 	es := n.effects.Stats()

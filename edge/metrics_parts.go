@@ -108,6 +108,7 @@ func raftMetrics() []metrics.Metric {
 		{Name: "peers_refused_total", Help: "Processes that do not belong here and were refused: by part (raft, forward, gossip) and cause (identity or region, cluster, version).", Labels: []string{"part", "cause"}},
 		{Name: "store_commands_total", Help: "Commands proposed by this node."},
 		{Name: "store_batches_total", Help: "Log entries, or batches to the leader, made of them; commands by batches is the batch size."},
+		{Name: "store_commit_seconds", Help: "Time from when this node, leading, proposed a log entry until a majority had it on disk and it was applied here.", Kind: metrics.Histogram},
 		{Name: "store_busy_total", Help: "Commands refused because the queue was full."},
 		{Name: "store_timeouts_total", Help: "Commands given up without a majority."},
 		{Name: "store_retries_total", Help: "Commands tried again."},
@@ -138,6 +139,7 @@ func (n *Node) raftSamples(a *adder) {
 	n.refusedSamples(a)
 	a.count("store_commands_total", st.Commands)
 	a.count("store_batches_total", st.Batches)
+	a.samples = append(a.samples, histogram("store_commit_seconds", st.Commits))
 	a.count("store_busy_total", st.Busy)
 	a.count("store_timeouts_total", st.Timeouts)
 	a.count("store_retries_total", st.Retries)

@@ -51,6 +51,7 @@ type Node struct {
 	link    *link.Client
 	http    *http.Server
 	httpLis net.Listener
+	apiCert *apiCertificate // nil when the API is served in clear text
 
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -261,10 +262,19 @@ func (n *Node) served(what string, err error) {
 	}
 }
 
+// stopBy shares ShutdownTimeout among the steps of Close that wait for others: each
+// waits for its own limit or until its part of the time is over, whichever comes
+// first. The last quarter is for closing files and the farewell to the other nodes.
+func (n *Node) stopBy(now time.Time) {
+	n.radius.StopBy(now.Add(n.cfg.ShutdownTimeout / 2))
+	n.store.StopBy(now.Add(n.cfg.ShutdownTimeout / 4 * 3))
+}
+
 // Close hands leadership over while the node still serves, then stops taking
 // packets, answers those it has and stops. Nothing that was acknowledged is lost.
 func (n *Node) Close() error {
 	n.once.Do(func() {
+		n.stopBy(time.Now())
 		n.store.Raft().HandOver()
 		n.err = n.closeRADIUS()
 		n.logger.Info("RADIUS closed", "in_flight", n.radius.Stats().InFlight)

@@ -152,6 +152,38 @@ func TestReplyAfterClose(t *testing.T) {
 	}
 }
 
+// A server that is to end by a time waits for no handler after it, however long its
+// own limit is.
+func TestStopByEndsTheWait(t *testing.T) {
+	cfg := testConfig()
+	cfg.DrainTimeout = time.Minute
+	held := make(chan *radius.Responder, 1)
+	s, err := radius.New(cfg, table(t, client()), radius.HandlerFunc(func(_ *radius.Request, w *radius.Responder) { held <- w }), quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	p := dial(t, s.AcctAddr())
+	p.send(request(t, radius.CodeAccountingRequest, 1, secret, false, acct(attr.AcctStop)))
+	w := <-held
+	s.StopBy(time.Now())
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close() }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(cfg.DrainTimeout / 2):
+		t.Error("it waits for its own limit")
+	}
+	if err := w.Reply(radius.CodeAccountingResponse, nil); !errors.Is(err, radius.ErrClosed) {
+		t.Errorf("got %v, want ErrClosed", err)
+	}
+}
+
 func TestValidateReportsEverything(t *testing.T) {
 	err := radius.Config{}.Validate()
 	if err == nil {

@@ -34,6 +34,7 @@ type Server struct {
 	mu       sync.Mutex
 	started  bool
 	closing  atomic.Bool
+	stopBy   atomic.Int64  // Unix nanoseconds, 0 = no limit; see StopBy
 	stop     chan struct{} // closed when Close begins
 	finished chan struct{} // closed when Close is through
 	stopCtx  func() bool
@@ -160,9 +161,16 @@ func (s *Server) Close() error {
 	return errors.Join(faults...)
 }
 
-// drain waits until handlers have answered everything, or DrainTimeout.
+// StopBy says until when Close may wait for handlers, if that is before DrainTimeout.
+func (s *Server) StopBy(t time.Time) { s.stopBy.Store(t.UnixNano()) }
+
+// drain waits until handlers have answered everything, or DrainTimeout or StopBy.
 func (s *Server) drain() {
-	timeout := time.NewTimer(s.cfg.DrainTimeout)
+	limit := s.cfg.DrainTimeout
+	if by := s.stopBy.Load(); by != 0 {
+		limit = max(0, min(limit, time.Until(time.Unix(0, by))))
+	}
+	timeout := time.NewTimer(limit)
 	defer timeout.Stop()
 	for s.inFlight.Load() > 0 {
 		select {

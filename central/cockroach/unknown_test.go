@@ -156,7 +156,12 @@ func count(t *testing.T, url string) map[string]int64 {
 		t.Fatal(err)
 	}
 	defer conn.Close(context.Background())
-	found, err := conn.Query(t.Context(), `SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY table_name`)
+	// All tables at one moment: the sequencer moves rows from one to another.
+	tx, err := conn.BeginTx(t.Context(), pgx.TxOptions{IsoLevel: pgx.Serializable, AccessMode: pgx.ReadOnly})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := tx.Query(t.Context(), `SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY table_name`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +172,7 @@ func count(t *testing.T, url string) map[string]int64 {
 	out := map[string]int64{}
 	for _, table := range tables {
 		var n int64
-		if err := conn.QueryRow(t.Context(), "SELECT count(*) FROM "+pgx.Identifier{table}.Sanitize()).Scan(&n); err != nil {
+		if err := tx.QueryRow(t.Context(), "SELECT count(*) FROM "+pgx.Identifier{table}.Sanitize()).Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		out[table] = n
@@ -237,6 +242,39 @@ func TestUnknownOutcomeOfEveryWrite(t *testing.T) {
 				t.Errorf("statement closes at %v", st.body["closing"])
 			}
 		})
+	}
+}
+
+// TestEveryWriteWithFailingCommits: the first COMMIT of every transaction of a server
+// fails with 40001, those of its sequencer and registry included. Every write is
+// answered as without, and leaves the same.
+func TestEveryWriteWithFailingCommits(t *testing.T) {
+	var want map[string]int64
+	for _, failing := range []bool{false, true} {
+		url := testdb.New(t)
+		cfg := serverConfig(t, url)
+		if failing {
+			cfg.Database.BeforeCommit = cockroach.FailFirstCommit
+		}
+		s := startServer(t, cfg)
+		for i, w := range writes() {
+			if w.path == holdFirst {
+				holdRegion(t, url)
+			}
+			if a := call(t, s, "POST", w.path, fmt.Sprint("key-", i), w.body); a.status != http.StatusCreated {
+				t.Errorf("%s, failing first commits %t: %d %s", w.path, failing, a.status, a.raw)
+			}
+		}
+		got := count(t, url)
+		if want == nil {
+			want = got
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("rows by table:\n%v, want as without a fault\n%v", got, want)
+		}
+		if n := s.Database().Stats().Retries.Load(); failing && n < uint64(len(writes())) {
+			t.Errorf("%d retries of %d writes", n, len(writes()))
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"time"
 
 	"meridian/central/fault"
 	"meridian/central/ledger"
@@ -259,15 +260,25 @@ func (s *Service) noteSigned(heads []SignedHead) {
 	}
 }
 
+// signedFor is how long a node that signs nothing more is listed after the others of
+// its region: time to alert about it, and then it may have been removed.
+const signedFor = 24 * time.Hour
+
 // SignedHeads lists the newest head of each node that this server has had, by
-// region and node.
+// region and node, but those that are signedFor behind the newest of their region.
 func (s *Service) SignedHeads() []Signed {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []Signed
 	for _, region := range slices.Sorted(maps.Keys(s.signed)) {
+		var newest int64
+		for _, h := range s.signed[region] {
+			newest = max(newest, h.At)
+		}
 		for _, node := range slices.Sorted(maps.Keys(s.signed[region])) {
-			out = append(out, s.signed[region][node])
+			if h := s.signed[region][node]; newest-h.At < signedFor.Microseconds() {
+				out = append(out, h)
+			}
 		}
 	}
 	return out

@@ -166,10 +166,12 @@ func raws(items []*pending) [][]byte {
 
 // commit proposes the batch as one log entry on this node.
 func (s *Store) commit(items []*pending) error {
+	began := time.Now()
 	future := s.Raft().Apply(command.EncodeBatch(raws(items)), enqueueWait)
 	if err := future.Error(); err != nil {
 		return err
 	}
+	s.commits.Add(time.Since(began))
 	if err, failed := future.Response().(error); failed {
 		return err
 	}

@@ -62,7 +62,7 @@ func (s *Store) keepDisk() {
 			s.reopen()
 		case <-ticker.C:
 			s.lookAtDisk()
-		case <-s.stopDisk:
+		case <-s.diskCtx.Done():
 			return
 		}
 	}
@@ -84,7 +84,7 @@ func (s *Store) lookAtDisk() {
 		return
 	}
 	s.handed = time.Now()
-	ctx, cancel := context.WithTimeout(s.ctx, handoverTimeout)
+	ctx, cancel := context.WithTimeout(s.diskCtx, handoverTimeout)
 	defer cancel()
 	err := s.Raft().TransferLeadership(ctx)
 	s.cfg.Logger.Warn("this node gave leadership up for the sake of its disk", "state", now.Cause.String(), "error", err)
@@ -107,7 +107,7 @@ func (s *Store) reopen() {
 	for pause := probeFirst; ; pause = min(2*pause, probeMost) {
 		select {
 		case <-time.After(pause):
-		case <-s.stopDisk:
+		case <-s.diskCtx.Done():
 			return
 		}
 		err := s.disk.Probe()

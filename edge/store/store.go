@@ -106,7 +106,8 @@ type Store struct {
 	once   sync.Once
 	wg     sync.WaitGroup
 
-	stopDisk chan struct{} // ends keepDisk
+	diskCtx  context.Context // of keepDisk, ends with endDisk
+	endDisk  context.CancelFunc
 	diskDone sync.WaitGroup
 	cause    atomic.Uint32 // disk.Cause when the disk was last looked at
 	handed   time.Time     // when leadership was last given up for the disk's sake
@@ -119,6 +120,7 @@ type Store struct {
 
 	snapshotHold            atomic.Int64 // nanoseconds, the longest
 	commitTime              atomic.Int64 // nanoseconds that a batch takes, a moving average
+	commits                 disk.Latencies
 	feedChanges             atomic.Uint64
 	batches, commands       atomic.Uint64
 	busy, timeouts, retries atomic.Uint64
@@ -129,6 +131,7 @@ type Stats struct {
 	Batches, Commands       uint64 // proposed by this node
 	Busy, Timeouts, Retries uint64
 	QueueLen                int
+	Commits                 disk.Counted  // log entries that this node, leading, proposed and applied
 	SnapshotHold            time.Duration // longest time that a snapshot kept commands from the state
 }
 
@@ -137,7 +140,7 @@ func (s *Store) Stats() Stats {
 	return Stats{
 		Batches: s.batches.Load(), Commands: s.commands.Load(), Busy: s.busy.Load(),
 		Timeouts: s.timeouts.Load(), Retries: s.retries.Load(), QueueLen: len(s.queue),
-		SnapshotHold: time.Duration(s.snapshotHold.Load()),
+		Commits: s.commits.Read(), SnapshotHold: time.Duration(s.snapshotHold.Load()),
 	}
 }
 
@@ -165,9 +168,10 @@ func Open(cfg Config, f Forwarder, address func(nodeID string) (string, bool)) (
 	s := &Store{
 		cfg: cfg, disk: layer, forward: f, address: address,
 		queue: make(chan *pending, cfg.QueueMax), slots: make(chan struct{}, cfg.BatchesMax),
-		change: make(chan struct{}), stopDisk: make(chan struct{}),
+		change: make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.diskCtx, s.endDisk = context.WithCancel(s.ctx)
 	r, err := s.openReplica()
 	if err != nil {
 		return nil, err
@@ -213,12 +217,15 @@ func (s *Store) Damage() error {
 	return nil
 }
 
+// StopBy says until when handing over and Close may wait for others.
+func (s *Store) StopBy(t time.Time) { s.Raft().StopBy(t) }
+
 // Close hands leadership over, stops raft and closes the segments. What is not
 // applied by then ends with ErrClosed or, when its time is over, ErrTimeout.
 func (s *Store) Close() error {
 	var err error
 	s.once.Do(func() {
-		close(s.stopDisk)
+		s.endDisk()
 		s.diskDone.Wait()
 		r := s.live.Load()
 		err = r.raft.Close()

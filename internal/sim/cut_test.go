@@ -93,10 +93,12 @@ func TestX5CutAtEveryByte(t *testing.T) {
 }
 
 // TestX5OnSQL: the same on the database, at a sample of the offsets, all regions
-// in one centre.
+// in one centre whose every transaction fails at its first COMMIT.
 func TestX5OnSQL(t *testing.T) {
 	const samples = 8 // of each direction
-	db, err := cockroach.Open(t.Context(), testdb.New(t), cockroach.DefaultConfig())
+	cfg := cockroach.DefaultConfig()
+	cfg.BeforeCommit = cockroach.FailFirstCommit
+	db, err := cockroach.Open(t.Context(), testdb.New(t), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ type Layer struct {
 	fullErrors, otherErrors   atomic.Uint64
 	tolerated                 atomic.Uint64
 	stalls, refused, reopened atomic.Uint64
-	syncs, syncNanos          atomic.Uint64
+	syncs                     Latencies
 }
 
 // New makes a Layer for a directory that exists.
@@ -92,8 +92,7 @@ func (l *Layer) Do(op Op, path string, do func() error) error {
 	delete(l.running, id)
 	took := time.Since(began)
 	if op == Sync || op == Commit {
-		l.syncs.Add(1)
-		l.syncNanos.Add(uint64(took))
+		l.syncs.Add(took)
 	}
 	if took > l.cfg.StallAfter {
 		l.slow = time.Now()
@@ -244,14 +243,13 @@ func (l *Layer) State() State {
 
 // Stats are counters that only rise.
 type Stats struct {
-	FullErrors  uint64 // operations that failed for want of space
-	OtherErrors uint64 // operations that failed otherwise
-	Tolerated   uint64 // of both, those that lost nothing (snapshots)
-	Stalls      uint64 // operations that took longer than StallAfter and ended
-	Refused     uint64 // operations refused after a failure or below the reserve
-	Reopened    uint64 // times that the files were opened anew after a failure
-	Syncs       uint64
-	SyncSeconds float64 // sum
+	FullErrors  uint64  // operations that failed for want of space
+	OtherErrors uint64  // operations that failed otherwise
+	Tolerated   uint64  // of both, those that lost nothing (snapshots)
+	Stalls      uint64  // operations that took longer than StallAfter and ended
+	Refused     uint64  // operations refused after a failure or below the reserve
+	Reopened    uint64  // times that the files were opened anew after a failure
+	Syncs       Counted // that ended
 }
 
 // Stats reads the counters.
@@ -259,6 +257,6 @@ func (l *Layer) Stats() Stats {
 	return Stats{
 		FullErrors: l.fullErrors.Load(), OtherErrors: l.otherErrors.Load(), Tolerated: l.tolerated.Load(),
 		Stalls: l.stalls.Load(), Refused: l.refused.Load(), Reopened: l.reopened.Load(),
-		Syncs: l.syncs.Load(), SyncSeconds: time.Duration(l.syncNanos.Load()).Seconds(),
+		Syncs: l.syncs.Read(),
 	}
 }

@@ -33,6 +33,7 @@ type Config struct {
 	Software                        string // version, told to the others
 
 	JoinInterval  time.Duration // how often nodes of Join that are missing are tried
+	JoinTimeout   time.Duration // how long one connection to another node may take; Close waits for one
 	LeaveTimeout  time.Duration // Close waits at most this long for the farewell to go out
 	ProbeInterval time.Duration // how often a member is probed
 	ProbeTimeout  time.Duration // how long an answer may take before others are asked to probe
@@ -45,7 +46,7 @@ type Config struct {
 // some 4 s.
 func DefaultConfig() Config {
 	return Config{
-		JoinInterval: 2 * time.Second, LeaveTimeout: time.Second,
+		JoinInterval: 2 * time.Second, JoinTimeout: time.Second, LeaveTimeout: time.Second,
 		ProbeInterval: time.Second, ProbeTimeout: 300 * time.Millisecond, MaxMembers: 64,
 	}
 }
@@ -67,7 +68,7 @@ func (c Config) Validate() error {
 		name  string
 		value time.Duration
 	}{
-		{"JoinInterval", c.JoinInterval}, {"LeaveTimeout", c.LeaveTimeout},
+		{"JoinInterval", c.JoinInterval}, {"JoinTimeout", c.JoinTimeout}, {"LeaveTimeout", c.LeaveTimeout},
 		{"ProbeInterval", c.ProbeInterval}, {"ProbeTimeout", c.ProbeTimeout},
 	} {
 		if d.value <= 0 {

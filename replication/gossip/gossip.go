@@ -112,6 +112,7 @@ func (g *Gossip) listConfig() (*memberlist.Config, error) {
 	}
 	mc.SecretKey = g.cfg.Key
 	mc.GossipVerifyIncoming, mc.GossipVerifyOutgoing = true, true
+	mc.TCPTimeout = g.cfg.JoinTimeout
 	mc.ProbeInterval, mc.ProbeTimeout = g.cfg.ProbeInterval, g.cfg.ProbeTimeout
 	mc.DeadNodeReclaimTime = 10 * time.Second // a node may come back at another address
 	hooks := (*hooks)(g)
@@ -200,7 +201,7 @@ func (g *Gossip) Stats() Stats {
 }
 
 // Close says farewell, so that the others need not find out, and stops. It may
-// take as long as LeaveTimeout and one attempt to join.
+// take as long as LeaveTimeout and JoinTimeout.
 func (g *Gossip) Close() error {
 	if g.list == nil {
 		return nil

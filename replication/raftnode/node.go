@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -35,6 +36,7 @@ type Node struct {
 	stop      chan struct{}
 	wg        sync.WaitGroup
 	handOnce  sync.Once
+	stopBy    atomic.Int64 // Unix nanoseconds, 0 = no limit; see StopBy
 	closeOnce sync.Once
 	closeErr  error
 }
@@ -292,21 +294,35 @@ func (n *Node) Close() error {
 // successorPause is the wait between looks for a successor.
 const successorPause = 5 * time.Millisecond
 
+// StopBy says until when HandOver and Close may wait for others together. What they
+// still have to do then, they do without waiting.
+func (n *Node) StopBy(t time.Time) { n.stopBy.Store(t.UnixNano()) }
+
+// within is what is left of a limit.
+func (n *Node) within(limit time.Duration) time.Duration {
+	if by := n.stopBy.Load(); by != 0 {
+		return max(0, min(limit, time.Until(time.Unix(0, by))))
+	}
+	return limit
+}
+
 // HandOver is for a node that is about to stop: when it leads others it lets one
 // of them lead, and returns when it has heard of its successor, or after
-// Config.Handover. Close does it too; it is tried once.
+// Config.Handover. Close does it too.
 func (n *Node) HandOver() { n.handOnce.Do(n.handOver) }
 
 func (n *Node) handOver() {
-	if !n.IsLeader() || n.cfg.Handover == 0 {
+	budget := n.within(n.cfg.Handover)
+	if !n.IsLeader() || budget == 0 {
 		return
 	}
-	if peers, err := n.Peers(); err != nil || len(peers) < 2 {
+	peers, err := n.Peers()
+	if err != nil || len(peers) < 2 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.Handover)
+	ctx, cancel := context.WithTimeout(context.Background(), budget)
 	defer cancel()
-	if err := n.TransferLeadership(ctx); err != nil {
+	if err := n.giveUp(ctx, peers); err != nil {
 		n.cfg.Logger.Warn("raft: leadership not handed over; the others will elect after their timeout", "err", err)
 		return
 	}
@@ -320,8 +336,42 @@ func (n *Node) handOver() {
 		select {
 		case <-look.C:
 		case <-ctx.Done():
-			n.cfg.Logger.Warn("raft: leadership given up, and no successor was heard of", "waited", n.cfg.Handover)
+			n.cfg.Logger.Warn("raft: leadership given up, and no successor was heard of", "waited", budget)
 			return
+		}
+	}
+}
+
+// giveUp hands over to the follower that raft picks: the first of those with the
+// longest log, which may be one that no longer runs. Then, with what is left of the
+// time, to one of the others, the last first.
+func (n *Node) giveUp(ctx context.Context, peers []Peer) error {
+	err := n.TransferLeadership(ctx)
+	for i := len(peers) - 1; i >= 0 && err != nil && n.IsLeader() && ctx.Err() == nil; i-- {
+		if p := peers[i]; p.ID != n.cfg.NodeID {
+			n.cfg.Logger.Warn("raft: leadership not handed over yet; another follower is tried", "to", p.ID, "err", err)
+			err = n.transferTo(ctx, p)
+		}
+	}
+	if !n.IsLeader() { // it went over although no answer came
+		return nil
+	}
+	return err
+}
+
+// transferTo waits for a transfer that is still being given up.
+func (n *Node) transferTo(ctx context.Context, p Peer) error {
+	for {
+		err := n.ask(ctx, "transfer leadership to "+p.ID, func() raft.Future {
+			return n.raft.LeadershipTransferToServer(raft.ServerID(p.ID), raft.ServerAddress(p.Addr))
+		})
+		if !errors.Is(err, raft.ErrLeadershipTransferInProgress) {
+			return err
+		}
+		select {
+		case <-time.After(successorPause):
+		case <-ctx.Done():
+			return err
 		}
 	}
 }
@@ -330,8 +380,8 @@ func (n *Node) handOver() {
 func (n *Node) release() error {
 	var errs []error
 	if n.raft != nil {
-		if !n.requests.drain(drainLimit) {
-			n.cfg.Logger.Warn("raft: stops with requests that it did not answer; their outcome is unknown", "waited", drainLimit)
+		if limit := n.within(drainLimit); !n.requests.drain(limit) {
+			n.cfg.Logger.Warn("raft: stops with requests that it did not answer; their outcome is unknown", "waited", limit)
 		}
 		errs = append(errs, n.raft.Shutdown().Error())
 	}

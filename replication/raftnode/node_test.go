@@ -106,6 +106,69 @@ func TestHandOverNamesTheSuccessor(t *testing.T) {
 	}
 }
 
+// TestHandOverIsTriedWithAnotherFollower: the follower that raft picks has just
+// died; within the same budget another one is asked, and leads.
+func TestHandOverIsTriedWithAnotherFollower(t *testing.T) {
+	c := newCluster(t, 3, nil)
+	lead := c.leader()
+	c.apply(lead, "x")
+	c.allHave([]string{"x"})
+	var dead, next *member
+	for _, m := range c.members { // raft picks the first of those with the longest log
+		switch {
+		case m == lead:
+		case dead == nil:
+			dead = m
+		default:
+			next = m
+		}
+	}
+	rc := next.raft.ReloadableConfig() // from here on it does not stand for election by itself
+	rc.HeartbeatTimeout, rc.ElectionTimeout = time.Hour, time.Hour
+	if err := next.raft.ReloadConfig(rc); err != nil {
+		t.Fatal(err)
+	}
+	c.stop(dead)
+	lead.HandOver()
+	if id, _ := lead.Leader(); id != next.cfg.NodeID || lead.IsLeader() {
+		t.Fatalf("%s handed over, leads %t and follows %q, %s is alive", lead.cfg.NodeID, lead.IsLeader(), id, next.cfg.NodeID)
+	}
+	c.apply(next, "y")
+	c.allHave([]string{"x", "y"})
+}
+
+// TestStopByBoundsTheWaits: what waits for others when a node is stopped shares one
+// deadline; after it nothing is waited for.
+func TestStopByBoundsTheWaits(t *testing.T) {
+	n := &Node{}
+	if got := n.within(drainLimit); got != drainLimit {
+		t.Errorf("without a deadline: %s", got)
+	}
+	n.StopBy(time.Now().Add(time.Hour))
+	if got := n.within(drainLimit); got != drainLimit {
+		t.Errorf("an hour before it: %s", got)
+	}
+	n.StopBy(time.Now().Add(2 * time.Second))
+	if got := n.within(drainLimit); got > 2*time.Second {
+		t.Errorf("two seconds before it: %s", got)
+	}
+	n.StopBy(time.Now().Add(-time.Second))
+	if got := n.within(drainLimit); got != 0 {
+		t.Errorf("after it: %s", got)
+	}
+	c := newCluster(t, 3, nil)
+	lead := c.leader()
+	lead.StopBy(time.Now().Add(-time.Second))
+	lead.HandOver()
+	if !lead.IsLeader() {
+		t.Error("it handed over although its time was over")
+	}
+	if err := lead.Close(); err != nil {
+		t.Error(err)
+	}
+	lead.Node = nil
+}
+
 func TestMembership(t *testing.T) {
 	c := newCluster(t, 3, nil)
 	lead := c.leader()
