@@ -29,7 +29,25 @@ type Bucket struct {
 	ReclaimTo int64 // X should reach this
 	Wanted    int64 // G should reach this
 
+	Made *Made // nil for one that the centre granted
+
 	Counted int64 // what of Available is in the region's sum; not part of the state
+}
+
+// Made is what an edge knows of a bucket that it made itself.
+type Made struct {
+	Allowance    string // of the offering; "" = money given back
+	Subscription string // "" = the account's: a pool
+	Pool         string
+	From         int64 // pays for usage from here on, Unix seconds
+	Given        int64 // what it had when it was last given
+	Children     []Child
+}
+
+// Child is what a subscription has used of a pool since it was last given.
+type Child struct {
+	Subscription string
+	Used         int64
 }
 
 // Available is what may still be held or charged; never negative.
@@ -74,6 +92,18 @@ func (b *Bucket) Charge(want int64) int64 {
 	b.U += n
 	b.Check()
 	return n
+}
+
+// Uncharge takes n of a charge that is not yet cut back.
+func (b *Bucket) Uncharge(n int64) {
+	b.U -= n
+	b.Check()
+}
+
+// Take raises T by n: credited here.
+func (b *Bucket) Take(n int64) {
+	b.T += n
+	b.Check()
 }
 
 // Cut turns n of what is charged into spent: an entry is written for it.

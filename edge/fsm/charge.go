@@ -1,6 +1,8 @@
 package fsm
 
 import (
+	"slices"
+
 	"meridian/edge/balance"
 	"meridian/edge/command"
 	"meridian/edge/session"
@@ -8,7 +10,6 @@ import (
 	"meridian/internal/journal"
 	"meridian/internal/money"
 	"meridian/internal/rating"
-	"meridian/internal/tariff"
 	"meridian/internal/verify"
 )
 
@@ -37,29 +38,15 @@ func (s *State) use(sess *Session, from int64, d session.Delta) {
 	if sess.Offering != o.ID || sess.Version != o.Version {
 		s.switchVersion(sess, o, d, from, uncut)
 	}
-	if o.meter < 0 {
-		return
+	for i := range o.meters {
+		if !s.useBy(sess, sub, o, i, from, d) {
+			// Quantities and prices are bounded where they enter; a product past 64 bits
+			// is a report no NAS can send.
+			s.Anomalies++
+		}
 	}
-	quantity := d.Seconds
-	if o.meters(tariff.Bytes) {
-		quantity = int64(d.In + d.Out)
-	}
-	priced, next, err := o.charge(s.priced[:0], sess.Key.Start, sess.Rating, quantity)
-	if err != nil {
-		// Quantities and prices are bounded where they enter; a product past 64 bits
-		// is a report no NAS can send.
-		s.Anomalies++
-		return
-	}
-	s.priced = priced
-	amount := next.Charged - sess.Rating.Charged
-	sess.Rating = next
-	for i := range priced { // all that is uncut is priced by one version: see switchVersion
-		addSlice(&sess.Slices, priced[i].Slice())
-	}
-	left := s.pay(sess, journal.Unit(o.Currency), int64(amount))
-	if left > 0 {
-		s.overrun(sess, o, left, int64(amount), quantity)
+	if x := sess.rated; x != nil && (x.refund > 0 || x.full()) {
+		s.cut(sess)
 	}
 }
 
@@ -76,6 +63,9 @@ func (s *State) switchVersion(sess *Session, o *version, d session.Delta, from i
 	}
 	sess.Offering, sess.Version = o.ID, o.Version
 	sess.Rating, sess.CutBefore = rating.State{}, rating.State{}
+	before := sess.Meter
+	before.Seconds -= d.Seconds
+	sess.rated = o.begin(sess, before)
 }
 
 // addSlice adds to the slice of the same rule: a version has few.
@@ -103,47 +93,25 @@ func addPart(list *[]verify.Part, bucket string, amount int64) {
 	*list = append(*list, verify.Part{Bucket: bucket, Amount: amount})
 }
 
-// pay charges amount: first from what the session holds, then from what is
-// available in charging order, then, while isolated, from the offline allowance.
-// It returns what nothing could pay.
-func (s *State) pay(sess *Session, unit journal.Unit, amount int64) int64 {
+// pay takes amount out of a bucket: first what the session holds of it, then what
+// is available, then, while isolated, the offline allowance.
+func (s *State) pay(sess *Session, b *balance.Bucket, amount int64) {
+	s.beforeBucket(b)
+	addPart(&sess.Pending, b.ID, amount)
 	for i := range sess.Hold {
-		if amount == 0 {
-			break
-		}
-		h := &sess.Hold[i]
-		n := min(h.Amount, amount)
-		b := s.buckets[h.Bucket]
-		s.beforeBucket(b)
-		b.Capture(n)
-		h.Amount -= n
-		amount -= n
-		addPart(&sess.Pending, h.Bucket, n)
-	}
-	for len(sess.Hold) > 0 && sess.Hold[0].Amount == 0 {
-		sess.Hold = sess.Hold[1:]
-	}
-	usable := s.usable(sess.Account, unit)
-	for _, b := range usable {
-		if amount == 0 {
-			break
-		}
-		s.beforeBucket(b)
-		n := b.Charge(amount)
-		amount -= n
-		addPart(&sess.Pending, b.ID, n)
-	}
-	for _, b := range usable {
-		if amount == 0 || s.Mode == command.Connected {
-			break
-		}
-		if s.borrow(b, amount) > 0 {
-			n := b.Charge(amount)
+		if h := &sess.Hold[i]; h.Bucket == b.ID {
+			n := min(h.Amount, amount)
+			b.Capture(n)
+			h.Amount -= n
 			amount -= n
-			addPart(&sess.Pending, b.ID, n)
 		}
 	}
-	return amount
+	sess.Hold = slices.DeleteFunc(sess.Hold, func(h verify.Part) bool { return h.Amount == 0 })
+	if lack := amount - b.Available(); lack > 0 {
+		s.borrow(b, lack)
+	}
+	paid := b.Charge(amount)
+	invariant.Check(paid == amount, "bucket %s pays %d of %d", b.ID, paid, amount)
 }
 
 // borrow raises B within the allowance, with its entry.
@@ -158,18 +126,10 @@ func (s *State) borrow(b *balance.Bucket, want int64) int64 {
 
 // overrun records usage that nothing could pay: priced in full, never taking a
 // bucket below zero.
-func (s *State) overrun(sess *Session, o *version, left, amount, quantity int64) {
-	part := quantity
-	if left < amount {
-		q, err := money.MulDiv(quantity, left, amount, money.Floor)
-		invariant.Check(err == nil, "share of %d by %d/%d: %v", quantity, left, amount, err)
-		part = q
-	}
-	sess.PendingOverrun.Rule = rating.Rule(o.Offering, o.Metering())
-	sess.PendingOverrun.Quantity += part
-	sess.PendingOverrun.Amount += money.Amount(left)
-	sess.OverrunTotal += money.Amount(left)
-	s.OverrunSum += money.Amount(left)
+func (s *State) overrun(sess *Session, o *version, component int, quantity int64, amount money.Amount) {
+	addSlice(&sess.Overruns, rating.Slice{Rule: rating.Rule(o.Offering, &o.Usage[component]), Quantity: quantity, Amount: amount})
+	sess.OverrunTotal += amount
+	s.OverrunSum += amount
 	s.OverrunWorst = max(s.OverrunWorst, sess.OverrunTotal)
 }
 
@@ -192,6 +152,9 @@ func (s *State) cut(sess *Session) {
 	}
 	s.emit(e)
 	for _, p := range sess.Pending {
+		if p.Amount == 0 { // taken back since
+			continue
+		}
 		b := s.buckets[p.Bucket]
 		s.beforeBucket(b)
 		b.Cut(p.Amount)
@@ -199,14 +162,17 @@ func (s *State) cut(sess *Session) {
 		e.Kind, e.Bucket, e.Unit, e.Amount = journal.KindCharge, b.ID, b.Unit, p.Amount
 		s.emit(e)
 	}
-	if over := sess.PendingOverrun; over.Amount > 0 {
-		o := s.offeringVersion(sess.Offering, sess.Version)
+	o := s.offeringVersion(sess.Offering, sess.Version)
+	for _, over := range sess.Overruns {
 		e := base
 		e.Kind, e.Unit, e.Amount, e.Quantity = journal.KindOverrun, journal.Unit(o.Currency), int64(over.Amount), over.Quantity
 		e.Ref, e.Detail = over.Rule, string(o.Overrun)
 		s.emit(e)
 	}
-	sess.Pending, sess.PendingOverrun, sess.Slices = nil, rating.Slice{}, nil
+	if sess.rated != nil {
+		s.cutParts(sess, o, base)
+	}
+	sess.Pending, sess.Overruns, sess.Slices = nil, nil, nil
 	sess.CutMeter, sess.CutBefore, sess.Uncut = sess.Meter, sess.Rating, 0
 }
 
@@ -224,6 +190,9 @@ func (s *State) usageRecord(sess *Session) *journal.UsageRecord {
 	}
 	if o := s.offeringVersion(sess.Offering, sess.Version); o != nil {
 		u.Service, u.Offering, u.OfferingVersion, u.TariffHash = o.Service, o.ID, o.Version, o.plan.Hash
+		if sess.rated != nil {
+			u.Parts = sess.rated.record(o)
+		}
 	}
 	return u
 }

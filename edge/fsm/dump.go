@@ -21,7 +21,8 @@ import (
 
 // dumpFormat is the first octet of a dump. Format 1 has no NT hashes; up to
 // format 2 offerings are of their canonical form 1; up to format 3 there is no
-// feature level, and of the policy only what Configure carries.
+// feature level, and of the policy only what Configure carries; sessions are rated
+// by one component, and no bucket is made here.
 const dumpFormat = 4
 
 // Hash is the SHA-256 of the dump: equal on replicas that applied the same log.
@@ -65,9 +66,9 @@ func Load(b []byte) (*State, error) {
 	texts := &texts{}
 	s.loadVersions(r, texts)
 	s.loadCatalog(r)
-	s.loadBuckets(r, texts)
+	s.loadBuckets(r, texts, format)
 	s.loadSubscriptions(r, texts, format)
-	s.loadSessions(r)
+	s.loadSessions(r, texts, format)
 	s.loadQueues(r)
 	if err := r.Close(); err != nil {
 		return nil, fmt.Errorf("load state: %w", err)
@@ -241,6 +242,7 @@ func (s *State) appendBucket(w *canon.Writer, id string) {
 	for _, v := range [...]int64{int64(b.Priority), b.Expires, b.G, b.T, b.S, b.X, b.B, b.P, b.U, b.H, b.Allowance, b.ReclaimTo, b.Wanted} {
 		w.Varint(v)
 	}
+	appendMade(w, b.Made)
 }
 
 func (s *State) appendSubscription(w *canon.Writer, id string) {
@@ -263,13 +265,16 @@ func (s *State) appendSubscription(w *canon.Writer, id string) {
 	w.Varint(sub.wake)
 }
 
-func (s *State) loadBuckets(r *canon.Reader, t *texts) {
+func (s *State) loadBuckets(r *canon.Reader, t *texts, format byte) {
 	n := r.Count(16)
 	s.buckets, s.byAccount = make(map[string]*balance.Bucket, n), make(map[string][]*balance.Bucket, n/2)
 	for ; n > 0; n-- {
 		b := &balance.Bucket{ID: again(&t.leases, r.String()), Account: r.String(), Unit: journal.Unit(t.one(r.String())), Priority: int(r.Varint())}
 		for _, p := range [...]*int64{&b.Expires, &b.G, &b.T, &b.S, &b.X, &b.B, &b.P, &b.U, &b.H, &b.Allowance, &b.ReclaimTo, &b.Wanted} {
 			*p = r.Varint()
+		}
+		if format >= 4 {
+			b.Made = readMade(r, t)
 		}
 		list := s.byAccount[b.Account]
 		if len(list) > 0 {

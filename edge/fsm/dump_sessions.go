@@ -5,7 +5,6 @@ import (
 	"meridian/internal/feed"
 	"meridian/internal/journal"
 	"meridian/internal/money"
-	"meridian/internal/rating"
 )
 
 func (s *State) appendSession(w *canon.Writer, k journal.SessionKey) {
@@ -22,7 +21,7 @@ func (s *State) appendSession(w *canon.Writer, k journal.SessionKey) {
 	journal.AppendState(w, sess.Rating)
 	journal.AppendState(w, sess.CutBefore)
 	journal.AppendSlices(w, sess.Slices)
-	journal.AppendSlices(w, []rating.Slice{sess.PendingOverrun})
+	journal.AppendSlices(w, sess.Overruns)
 	appendParts(w, sess.Pending)
 	appendParts(w, sess.Hold)
 	for _, v := range [...]uint32{sess.Cause, sess.Version, sess.Cuts} {
@@ -31,6 +30,7 @@ func (s *State) appendSession(w *canon.Writer, k journal.SessionKey) {
 	for _, v := range [...]int64{sess.Seen, sess.Uncut, sess.HoldUntil, sess.Limit, int64(sess.OverrunTotal), sess.wake} {
 		w.Varint(v)
 	}
+	appendRated(w, sess.rated)
 }
 
 func (s *State) appendReservation(w *canon.Writer, key string) {
@@ -44,7 +44,7 @@ func (s *State) appendReservation(w *canon.Writer, key string) {
 	}
 }
 
-func (s *State) loadSessions(r *canon.Reader) {
+func (s *State) loadSessions(r *canon.Reader, t *texts, format byte) {
 	n := r.Count(30)
 	s.sessions, s.bySessionID = make(map[journal.SessionKey]*Session, n), make(map[nasSession][]*Session, n)
 	for ; n > 0; n-- {
@@ -58,10 +58,9 @@ func (s *State) loadSessions(r *canon.Reader) {
 		sess.Meter, sess.CutMeter = readMeter(r), readMeter(r)
 		sess.Rating, sess.CutBefore = journal.ReadState(r), journal.ReadState(r)
 		sess.Slices = journal.ReadSlices(r)
-		if over := journal.ReadSlices(r); len(over) == 1 {
-			sess.PendingOverrun = over[0]
-		} else {
-			r.Fail("session %s: %d pending overruns, want 1", sess.Key, len(over))
+		sess.Overruns = journal.ReadSlices(r)
+		if format < 4 && len(sess.Overruns) == 1 && sess.Overruns[0].Amount == 0 { // it was there, empty
+			sess.Overruns = nil
 		}
 		sess.Pending, sess.Hold = readParts(r), readParts(r)
 		for _, p := range []*uint32{&sess.Cause, &sess.Version, &sess.Cuts} {
@@ -72,6 +71,9 @@ func (s *State) loadSessions(r *canon.Reader) {
 		}
 		sess.OverrunTotal = money.Amount(r.Varint())
 		wake := r.Varint()
+		if format >= 4 {
+			sess.rated = readRated(r, t)
+		}
 		if r.Err() != nil {
 			return
 		}

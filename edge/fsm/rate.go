@@ -1,8 +1,9 @@
 package fsm
 
 import (
-	"math"
+	"slices"
 
+	"meridian/internal/charging"
 	"meridian/internal/invariant"
 	"meridian/internal/money"
 	"meridian/internal/rating"
@@ -13,8 +14,10 @@ import (
 // alone, so that it is the same on every replica and is not part of the dump.
 type version struct {
 	*tariff.Offering
-	plan  *rating.Plan
-	meter int // component that meters sessions, −1 = none
+	plan   *rating.Plan
+	meters []int            // components that meter sessions; what is held ahead is sized by the first
+	terms  []charging.Terms // by allowance
+	resume bool             // its tally follows from the quantity and the charge: see plain
 }
 
 // newVersion compiles an offering that feed.Row.Decode, or the dump's writer, has
@@ -22,48 +25,41 @@ type version struct {
 func newVersion(o *tariff.Offering) *version {
 	plan, err := rating.Compile(o, rating.Env{})
 	invariant.Check(err == nil, "offering %s version %d: %v", o.ID, o.Version, err)
-	v := &version{Offering: o, plan: plan, meter: -1}
-	if u := o.Metering(); u != nil {
-		v.meter = plan.Component(u.Name)
+	v := &version{Offering: o, plan: plan}
+	for i := range o.Usage {
+		if o.Usage[i].Meters(o) {
+			v.meters = append(v.meters, i)
+		}
+	}
+	for i := range o.Allowances {
+		v.terms = append(v.terms, charging.NewTerms(o, plan, &o.Allowances[i]))
+	}
+	v.resume = len(v.meters) <= 1 && len(o.Allowances) == 0
+	for _, i := range v.meters {
+		rates := o.Usage[i].Rates
+		windowed := slices.ContainsFunc(rates, func(r tariff.Rate) bool { return r.Window != "" })
+		v.resume = v.resume && plan.Resumes(i) && !windowed && rates[0].Mode != tariff.Volume
 	}
 	return v
 }
 
-// meters tells whether the offering's sessions are metered in unit.
-func (v *version) meters(unit tariff.Unit) bool { return v.meter >= 0 && v.plan.Unit(v.meter) == unit }
+// plain tells whether two numbers are all that rating a session needs: one
+// component, priced by the quantity alone, that money pays for.
+func (v *version) plain() bool { return v.resume }
 
-// charge prices quantity more units of a session that began at start, on top of
-// state. Slices go into buf.
-func (v *version) charge(buf []rating.Priced, start int64, state rating.State, quantity int64) ([]rating.Priced, rating.State, error) {
-	ctx := rating.Context{Component: v.meter, Start: start}
-	tally, err := v.plan.Resume(ctx, state)
-	if err != nil {
-		return buf, state, err
-	}
-	buf, tally, err = v.plan.Rate(buf, ctx, tally, rating.Use{Quantity: quantity})
-	return buf, tally.State, err
+// metersIn tells whether what is held ahead is counted in unit.
+func (v *version) metersIn(unit tariff.Unit) bool {
+	return len(v.meters) > 0 && v.plan.Unit(v.meters[0]) == unit
 }
 
-// price is what quantity more units would cost.
-func (v *version) price(start int64, state rating.State, quantity int64) (money.Amount, error) {
-	var few [8]rating.Priced
-	_, next, err := v.charge(few[:0], start, state, quantity)
-	return next.Charged - state.Charged, err
-}
+// windowed tells whether it matters when within a stretch something was used.
+func (v *version) windowed() bool { return len(v.Windows) > 0 }
 
-// affordable is the largest further quantity that amount pays for.
-func (v *version) affordable(start int64, state rating.State, amount money.Amount) int64 {
-	ctx := rating.Context{Component: v.meter, Start: start}
-	tally, err := v.plan.Resume(ctx, state)
-	if err != nil {
-		return 0
-	}
+// price is what quantity units of a session that begins at start cost.
+func (v *version) price(start, quantity int64) (money.Amount, error) {
 	var few [8]rating.Priced
-	_, _, n, err := v.plan.Fit(few[:0], ctx, tally, rating.Use{Quantity: math.MaxInt64/8 - state.Quantity}, amount)
-	if err != nil {
-		return 0
-	}
-	return n
+	_, tally, err := v.plan.Rate(few[:0], rating.Context{Component: v.meters[0], Start: start}, rating.Tally{}, rating.Use{Quantity: quantity, From: start, To: start})
+	return tally.Charged, err
 }
 
 // secondsToDisconnect is how long after the report that spends the last unit a
@@ -79,16 +75,21 @@ func (v *version) overrunBound() int64 {
 		return 0
 	}
 	interim := int64(v.Profile.InterimSeconds)
-	units := interim + interim/5 + secondsToDisconnect
-	if v.meters(tariff.Bytes) {
-		if v.Profile.UpBps == 0 || v.Profile.DownBps == 0 {
+	seconds := interim + interim/5 + secondsToDisconnect
+	var sum int64
+	for _, i := range v.meters {
+		units := seconds
+		if v.plan.Unit(i) == tariff.Bytes {
+			if v.Profile.UpBps == 0 || v.Profile.DownBps == 0 {
+				return -1
+			}
+			units *= (v.Profile.UpBps + v.Profile.DownBps) / 8
+		}
+		amount, err := v.plan.Dearest(i, units)
+		if err != nil {
 			return -1
 		}
-		units *= (v.Profile.UpBps + v.Profile.DownBps) / 8
+		sum += int64(amount)
 	}
-	amount, err := v.plan.Dearest(v.meter, units)
-	if err != nil {
-		return -1
-	}
-	return int64(amount)
+	return sum
 }

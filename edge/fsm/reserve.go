@@ -3,8 +3,8 @@ package fsm
 import (
 	"meridian/edge/balance"
 	"meridian/edge/command"
+	"meridian/internal/charging"
 	"meridian/internal/journal"
-	"meridian/internal/money"
 	"meridian/internal/rating"
 	"meridian/internal/tariff"
 	"meridian/internal/verify"
@@ -19,7 +19,7 @@ func (s *State) applyReserve(c *command.Reserve) command.Result {
 	if reason != command.ReasonNone {
 		return refuse(reason)
 	}
-	inSeconds := o.meters(tariff.Seconds)
+	inSeconds := o.metersIn(tariff.Seconds)
 	if r := s.reservations[c.Key]; r != nil && r.Subscription == sub.ID {
 		return command.Result{LimitUnits: r.Limit, Seconds: inSeconds}
 	}
@@ -38,9 +38,8 @@ func (s *State) applyReserve(c *command.Reserve) command.Result {
 		Subscription: sub.ID, Until: s.seconds() + s.Policy.ReservationTTL,
 	}
 	if o.Metered() {
-		s.topUp(sub.Account, o, s.seconds(), rating.State{}, &r.Hold)
-		held := total(r.Hold)
-		if r.Limit = o.affordable(s.seconds(), rating.State{}, money.Amount(held)); held == 0 || r.Limit == 0 {
+		c := charging.Session{Context: rating.Context{Component: o.meters[0], Start: s.seconds()}}
+		if r.Limit = s.hold(sub, o, &c, &r.Hold); r.Limit == 0 {
 			s.releaseHold(&r.Hold, sub.Account)
 			s.want(sub.Account, o)
 			return refuse(command.ReasonNoBalance)
@@ -114,50 +113,9 @@ func (s *State) openCount(sub *Subscription) int {
 	return n
 }
 
-func total(parts []verify.Part) int64 {
-	var n int64
-	for _, p := range parts {
-		n += p.Amount
-	}
-	return n
-}
-
-// topUp raises a hold to the price of the offering's quota ahead of state, from
-// what is available and, while not connected, from the offline allowance.
-func (s *State) topUp(account string, o *version, start int64, state rating.State, hold *[]verify.Part) {
-	need, err := o.price(start, state, o.Reservation.Quota)
-	if err != nil {
-		return
-	}
-	left := max(int64(need), 1) - total(*hold)
-	buckets := s.usable(account, journal.Unit(o.Currency))
-	for _, b := range buckets {
-		if left <= 0 {
-			return
-		}
-		s.beforeBucket(b)
-		n := b.Hold(left)
-		left -= n
-		addPart(hold, b.ID, n)
-	}
-	if s.Mode == command.Connected {
-		return
-	}
-	for _, b := range buckets {
-		if left <= 0 {
-			return
-		}
-		if s.borrow(b, left) > 0 {
-			n := b.Hold(left)
-			left -= n
-			addPart(hold, b.ID, n)
-		}
-	}
-}
-
 // want asks the centre for the part of a quota that the region lacks.
 func (s *State) want(account string, o *version) {
-	need, err := o.price(s.seconds(), rating.State{}, o.Reservation.Quota)
+	need, err := o.price(s.seconds(), o.Reservation.Quota)
 	if err != nil {
 		return
 	}
@@ -217,29 +175,32 @@ func (s *State) renewHold(sess *Session) {
 	if o == nil || !o.Metered() {
 		return
 	}
-	state := sess.Rating
-	if sess.Offering != o.ID || sess.Version != o.Version {
-		state = rating.State{}
-	}
 	s.beforeSession(sess)
+	lapsed := sess.HoldUntil == 0
 	sess.HoldUntil = s.seconds() + max(o.Reservation.TTLSeconds, s.Policy.ReservationTTL)
-	need, err := o.price(sess.Key.Start, state, o.Reservation.Quota)
-	if err == nil && !sess.Disconnect && total(sess.Hold) < (int64(need)+1)/2 {
-		s.topUp(sess.Account, o, sess.Key.Start, state, &sess.Hold)
+	used := sess.Meter.Seconds
+	if o.metersIn(tariff.Bytes) {
+		used = int64(sess.Meter.In + sess.Meter.Out)
 	}
-	more := o.affordable(sess.Key.Start, state, money.Amount(total(sess.Hold)))
-	if len(sess.Hold) == 0 || more == 0 {
+	if sess.Disconnect || !lapsed && sess.Limit-used >= (o.Reservation.Quota+1)/2 {
+		return
+	}
+	c := &charging.Session{Context: rating.Context{Component: o.meters[0], Start: s.seconds()}}
+	if sess.Offering == o.ID && sess.Version == o.Version {
+		var err error
+		if c, err = s.sitting(sess, o, 0); err != nil {
+			return
+		}
+	}
+	more := s.hold(sub, o, c, &sess.Hold)
+	if more == 0 {
 		s.want(sess.Account, o)
 		s.disconnect(sess)
 		return
 	}
-	used := sess.Meter.Seconds
-	if o.meters(tariff.Bytes) {
-		used = int64(sess.Meter.In + sess.Meter.Out)
-	}
 	if limit := used + more; limit > sess.Limit {
 		sess.Limit = limit
-		s.queue(&Effect{Kind: EffectLimit, Session: sess.Key, Login: sess.Login, FramedIP: sess.FramedIP, Limit: limit, Seconds: o.meters(tariff.Seconds)})
+		s.queue(&Effect{Kind: EffectLimit, Session: sess.Key, Login: sess.Login, FramedIP: sess.FramedIP, Limit: limit, Seconds: o.metersIn(tariff.Seconds)})
 	}
 }
 

@@ -68,14 +68,15 @@ type Session struct {
 	Offering string // version by which the usage since the last cut is rated
 	Version  uint32
 	Rating   rating.State
+	rated    *rated // in place of Rating, CutBefore and Slices where the offering is not plain
 
-	Cuts           uint32 // usage records written
-	CutMeter       session.Meter
-	CutBefore      rating.State
-	Uncut          int64 // region time of the first uncut usage, 0 when there is none
-	Slices         []rating.Slice
-	Pending        []verify.Part // charged since the last cut (U)
-	PendingOverrun rating.Slice
+	Cuts      uint32 // usage records written
+	CutMeter  session.Meter
+	CutBefore rating.State
+	Uncut     int64 // region time of the first uncut usage, 0 when there is none
+	Slices    []rating.Slice
+	Pending   []verify.Part  // charged since the last cut (U)
+	Overruns  []rating.Slice // usage that nothing could pay since the last cut, by component
 
 	ReserveKey   string
 	Hold         []verify.Part // held for this session (H)
@@ -179,7 +180,7 @@ type State struct {
 	Anomalies    uint64 // counters that went down
 
 	timers timerHeap
-	priced []rating.Priced // scratch
+	till   till // scratch
 	out    []verify.RawEntry
 	frozen []*Frozen
 }

@@ -166,6 +166,7 @@ func (s *State) sessionDue(sess *Session) {
 		}
 		if len(sess.Hold) > 0 && now >= sess.HoldUntil {
 			s.releaseHold(&sess.Hold, sess.Account)
+			sess.HoldUntil = 0
 		}
 	}
 	s.wakeSession(sess, s.nextSessionDue(sess))

@@ -168,9 +168,18 @@ func (sess *Session) report() verify.EdgeSession {
 		Key: sess.Key, Subscription: sess.Subscription, Open: sess.Open,
 		In: sess.Meter.In, Out: sess.Meter.Out, Seconds: sess.Meter.Seconds,
 		CutIn: sess.CutMeter.In, CutOut: sess.CutMeter.Out, CutSeconds: sess.CutMeter.Seconds,
-		Cuts: sess.Cuts, Pending: slices.Clone(sess.Pending), PendingOverrun: int64(sess.PendingOverrun.Amount),
-		Offering: sess.Offering, Version: sess.Version, Rated: sess.Rating, CutBefore: sess.CutBefore,
+		Cuts: sess.Cuts, Pending: slices.Clone(sess.Pending), PendingOverrun: sess.overrunning(),
+		Offering: sess.Offering, Version: sess.Version, Rated: sess.Rating, CutBefore: sess.CutBefore, Parts: sess.parts(),
 	}
+}
+
+// overrunning is what nothing could pay since the last cut, micro-units.
+func (sess *Session) overrunning() int64 {
+	var sum money.Amount
+	for _, x := range sess.Overruns {
+		sum += x.Amount
+	}
+	return int64(sum)
 }
 
 // AccountView is what a region knows of an account's money in one unit.

@@ -320,14 +320,14 @@ func (d *debit) units(b *Bucket, seconds int64) {
 	}
 	used := min(n*step, d.left)
 	d.s.State = d.plan.Skip(d.s.Context, d.s.State, used, n*step, false)
-	d.cover(b, used)
+	d.cover(b, used, n*step)
 	d.left -= used
 	d.pay(b, take)
 }
 
 // cover adds the slice of usage that an allowance pays.
-func (d *debit) cover(b *Bucket, used int64) {
-	d.r.Slices = append(d.r.Slices, rating.Priced{Rule: b.Name, Kind: rating.KindCovered, Quantity: used, Charged: used, Step: max(b.Step, 1)})
+func (d *debit) cover(b *Bucket, used, charged int64) {
+	d.r.Slices = append(d.r.Slices, rating.Priced{Rule: b.Name, Kind: rating.KindCovered, Quantity: used, Charged: charged, Step: max(b.Step, 1)})
 }
 
 // draw takes up to want steps out of a bucket's counts and gives how many fit, and

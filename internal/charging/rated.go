@@ -55,7 +55,7 @@ func (d *debit) rated(b *Bucket, seconds int64) error {
 	} else {
 		_, take := d.draw(b, ahead, 1)
 		d.spread(cost)
-		d.cover(b, n)
+		d.cover(b, n, ahead)
 		d.pay(b, take)
 	}
 	d.left -= n

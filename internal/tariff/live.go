@@ -19,10 +19,9 @@ func (o *Offering) Live() error {
 	} {
 		c.need(part.n == 0, part.field, part.n, notLive)
 	}
-	c.need(len(o.Usage) <= 1, "usage", len(o.Usage), "the edges meter one component: "+notLive)
 	c.need(len(o.Recurring) <= 1, "recurring", len(o.Recurring), "the edges renew by one component: "+notLive)
 	for i := range o.Usage {
-		o.Usage[i].live(c.in("usage[%d]", i))
+		o.Usage[i].live(c.in("usage[%d]", i), o)
 	}
 	for i := range o.Recurring {
 		r := &o.Recurring[i]
@@ -40,18 +39,16 @@ func (o *Offering) Live() error {
 	return errors.Join(faults...)
 }
 
-func (u *Usage) live(c check) {
+func (u *Usage) live(c check, o *Offering) {
 	c.need(u.Unit == Bytes || u.Unit == Seconds, "unit", u.Unit, "the edges meter bytes and seconds: "+notLive)
+	c.need(u.Service == "" || u.Service == o.Service, "service", u.Service, "the edges meter the main service: "+notLive)
 	c.need(oneOf(u.Counted, "", BySession), "counted", u.Counted, notLive)
 	c.need(len(u.Destinations) == 0, "destinations", len(u.Destinations), notLive)
 	c.need(u.Table == "", "table", u.Table, notLive)
 	c.need(u.WeightScale == 0, "weight_scale", u.WeightScale, notLive)
-	c.need(len(u.Rates) <= 1, "rates", len(u.Rates), notLive)
 	for i := range u.Rates {
 		r := &u.Rates[i]
 		at := c.in("rates[%d]", i)
-		at.need(r.Window == "", "window", r.Window, notLive)
 		at.need(r.Zone == "", "zone", r.Zone, notLive)
-		at.need(r.Mode != Volume, "mode", r.Mode, notLive)
 	}
 }

@@ -105,12 +105,17 @@ type Offering struct {
 // or nil.
 func (o *Offering) Metering() *Usage {
 	for i := range o.Usage {
-		u := &o.Usage[i]
-		if (u.Service == "" || u.Service == o.Service) && (u.Unit == Bytes || u.Unit == Seconds) {
-			return u
+		if o.Usage[i].Meters(o) {
+			return &o.Usage[i]
 		}
 	}
 	return nil
+}
+
+// Meters tells whether the component meters the sessions of the offering's main
+// service.
+func (u *Usage) Meters(o *Offering) bool {
+	return (u.Service == "" || u.Service == o.Service) && (u.Unit == Bytes || u.Unit == Seconds)
 }
 
 // Metered tells whether a session needs a reservation before it may start.

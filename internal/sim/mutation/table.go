@@ -105,7 +105,7 @@ func Table() []Mutation {
 		},
 		{
 			Name: "overrun-unrecorded", Breaks: "usage that nothing can pay is priced in full and recorded", Seed: 1, Caught: "V2",
-			Edits: []Edit{{"edge/fsm/charge.go", "		s.overrun(sess, o, left, int64(amount), quantity)\n", ""}},
+			Edits: []Edit{{"edge/fsm/till.go", "		s.overrun(sess, o, o.meters[i], r.Unpaid, r.Overrun)\n", ""}},
 		},
 		{
 			Name: "rounding-lost-at-cut", Breaks: "a session's price is rounded once, not at each cut", Seed: 1, Caught: "V2",

@@ -1,0 +1,142 @@
+package fsm
+
+import (
+	"slices"
+
+	"meridian/edge/session"
+	"meridian/internal/charging"
+	"meridian/internal/journal"
+	"meridian/internal/rating"
+	"meridian/internal/verify"
+)
+
+// rated is how a session is rated whose offering is more than one plain price. It
+// is not there for others: most sessions cost no memory for it.
+type rated struct {
+	parts  []ratedPart // by version.meters
+	refund int64       // micro-units to give back with the cut that follows
+}
+
+// ratedPart is the state of one usage component of a session.
+type ratedPart struct {
+	component string
+	start     int64 // rating.Context.Start
+	tally     rating.Tally
+	draws     []charging.Draw
+	before    rating.Tally // tally and draws at the last cut
+	drawn     []charging.Draw
+	uses      []rating.Use // since then
+	slices    []journal.PaidSlice
+}
+
+// mostUses is how many reports a cut may have before it is written early.
+const mostUses = 64
+
+// begin makes the state by which a version rates what comes after before; nil for
+// a plain one.
+func (v *version) begin(sess *Session, before session.Meter) *rated {
+	if v.plain() {
+		return nil
+	}
+	x := &rated{parts: make([]ratedPart, len(v.meters))}
+	for i := range x.parts {
+		x.parts[i].component, x.parts[i].start = v.Usage[v.meters[i]].Name, sess.Key.Start+before.Seconds
+	}
+	return x
+}
+
+// full tells whether a part has as many reports as a record may have.
+func (x *rated) full() bool {
+	return slices.ContainsFunc(x.parts, func(p ratedPart) bool { return len(p.uses) >= mostUses })
+}
+
+// note keeps a report, and what it came to, for the next cut.
+func (p *ratedPart) note(u rating.Use, priced []rating.Priced, w *charging.Wallet, windowed bool) {
+	if n := len(p.uses); n > 0 && !windowed && !u.New && p.uses[n-1].To == u.From {
+		p.uses[n-1].To = u.To
+		p.uses[n-1].Quantity += u.Quantity
+	} else {
+		p.uses = append(p.uses, u)
+	}
+	for i := range priced {
+		x := &priced[i]
+		s := journal.PaidSlice{Rule: x.Rule, Kind: x.Kind, Quantity: x.Quantity, Charged: x.Charged, Amount: x.Amount}
+		if s.Kind == rating.KindCovered {
+			s.Bucket = named(w, x.Rule)
+		}
+		if n := len(p.slices); n > 0 && s.Kind != rating.KindFee {
+			if last := &p.slices[n-1]; last.Rule == s.Rule && last.Kind == s.Kind && last.Bucket == s.Bucket {
+				last.Quantity += s.Quantity
+				last.Charged += s.Charged
+				last.Amount += s.Amount
+				continue
+			}
+		}
+		p.slices = append(p.slices, s)
+	}
+}
+
+// named is the id of the bucket that has an allowance's name; "" for what a step
+// that was paid before has covered.
+func named(w *charging.Wallet, allowance string) string {
+	for _, b := range w.Buckets {
+		if b.Name == allowance {
+			return b.ID
+		}
+	}
+	return ""
+}
+
+// record is what a usage record says of the parts.
+func (x *rated) record(o *version) []journal.UsagePart {
+	out := make([]journal.UsagePart, 0, len(x.parts))
+	for i := range x.parts {
+		p := &x.parts[i]
+		if len(p.uses) == 0 {
+			continue
+		}
+		out = append(out, journal.UsagePart{
+			Component: p.component, Start: p.start, Before: p.before,
+			Draws: drawsOf(p.drawn), Uses: p.uses, Slices: p.slices,
+		})
+	}
+	return out
+}
+
+func drawsOf(draws []charging.Draw) (out []journal.Draw) {
+	for _, d := range draws {
+		out = append(out, journal.Draw(d))
+	}
+	return out
+}
+
+// cutParts writes what the cut gives back, and begins the next.
+func (s *State) cutParts(sess *Session, o *version, base journal.Entry) {
+	x := sess.rated
+	if x.refund > 0 {
+		e := base
+		e.Kind, e.Unit, e.Amount = journal.KindRefund, journal.Unit(o.Currency), x.refund
+		s.refund(e)
+		x.refund = 0
+	}
+	for i := range x.parts {
+		p := &x.parts[i]
+		p.before, p.drawn, p.uses, p.slices = p.tally, slices.Clone(p.draws), nil, nil
+	}
+}
+
+// parts is what a report says of the parts.
+func (sess *Session) parts() (out []verify.EdgePart) {
+	if sess.rated == nil {
+		return nil
+	}
+	for i := range sess.rated.parts {
+		p := &sess.rated.parts[i]
+		e := verify.EdgePart{Component: p.component, Rated: p.tally.State, CutBefore: p.before.State}
+		for _, u := range p.uses {
+			e.Uncut += u.Quantity
+		}
+		out = append(out, e)
+	}
+	return out
+}

@@ -1,0 +1,205 @@
+package fsm
+
+import (
+	"math"
+	"slices"
+
+	"meridian/edge/balance"
+	"meridian/edge/command"
+	"meridian/edge/session"
+	"meridian/internal/charging"
+	"meridian/internal/journal"
+	"meridian/internal/money"
+	"meridian/internal/rating"
+	"meridian/internal/tariff"
+	"meridian/internal/verify"
+)
+
+// till is the memory in which a payment is worked out, kept from one to the next:
+// a report of a plain session allocates nothing.
+type till struct {
+	wallet  charging.Wallet
+	buckets []charging.Bucket
+	limits  []charging.Limit
+	session charging.Session
+	result  charging.Result
+}
+
+// fill puts together what may pay for the usage of a subscription, in charging
+// order: of each bucket what is available and what is in hold, which this session
+// has; then, unless the region is connected, the offline allowance.
+func (s *State) fill(sub *Subscription, o *version, hold []verify.Part) *charging.Wallet {
+	t := &s.till
+	all := s.byAccount[sub.Account]
+	t.wallet.Buckets, t.buckets, t.limits = t.wallet.Buckets[:0], t.buckets[:0], t.limits[:0]
+	t.buckets = slices.Grow(t.buckets, 2*len(all)) // pointers into it are kept
+	t.limits = slices.Grow(t.limits, len(all))
+	for _, b := range all {
+		if x, ok := s.purse(b, sub, o); ok {
+			for _, h := range hold {
+				if h.Bucket == b.ID {
+					x.Value += h.Amount
+				}
+			}
+			t.add(x)
+		}
+	}
+	if s.Mode == command.Connected {
+		return &t.wallet
+	}
+	for _, b := range all {
+		if loan := b.Allowance - b.Debt(); loan > 0 && b.Unit == journal.Unit(o.Currency) && b.Made == nil {
+			t.add(charging.Bucket{ID: b.ID, Name: tariff.MoneyBalance, Unit: tariff.Money, Priority: math.MaxInt, Expires: b.Expires, Value: loan})
+		}
+	}
+	return &t.wallet
+}
+
+func (t *till) add(b charging.Bucket) {
+	t.buckets = append(t.buckets, b)
+	t.wallet.Buckets = append(t.wallet.Buckets, &t.buckets[len(t.buckets)-1])
+}
+
+// purse is how charging sees a bucket; false when it is not for this subscription
+// or offering.
+func (s *State) purse(b *balance.Bucket, sub *Subscription, o *version) (charging.Bucket, bool) {
+	x := charging.Bucket{ID: b.ID, Name: tariff.MoneyBalance, Unit: tariff.Money, Priority: b.Priority, Expires: b.Expires, Value: b.Available()}
+	return x, b.Unit == journal.Unit(o.Currency)
+}
+
+// sitting makes the charging state of a component of a session.
+func (s *State) sitting(sess *Session, o *version, i int) (*charging.Session, error) {
+	c := &s.till.session
+	*c = charging.Session{Context: rating.Context{Component: o.meters[i], Start: sess.Key.Start}}
+	if sess.rated != nil {
+		p := &sess.rated.parts[i]
+		c.Context.Start, c.State, c.Draws = p.start, p.tally, slices.Clone(p.draws)
+		return c, nil
+	}
+	var err error
+	c.State, err = o.plan.Resume(c.Context, sess.Rating)
+	return c, err
+}
+
+// useBy rates what a report added by one component and lets the wallet pay. False
+// when the numbers do not fit; then nothing has changed.
+func (s *State) useBy(sess *Session, sub *Subscription, o *version, i int, from int64, d session.Delta) bool {
+	u := rating.Use{Quantity: d.Seconds, From: from, To: max(sess.Meter.Event, from)}
+	if o.plan.Unit(o.meters[i]) == tariff.Bytes {
+		u.Quantity = int64(d.In + d.Out)
+	}
+	c, err := s.sitting(sess, o, i)
+	if err != nil {
+		return false
+	}
+	before, r := c.State.Charged, &s.till.result
+	w := s.fill(sub, o, sess.Hold)
+	if err := charging.Debit(o.plan, c, w, u, charging.Owe, r); err != nil {
+		return false
+	}
+	if sess.rated == nil {
+		sess.Rating = c.State.State
+		for j := range r.Slices { // all that is uncut is priced by one version: see switchVersion
+			addSlice(&sess.Slices, r.Slices[j].Slice())
+		}
+	} else {
+		p := &sess.rated.parts[i]
+		p.tally, p.draws = c.State, c.Draws
+		p.note(u, r.Slices, w, o.windowed())
+	}
+	owed := c.State.Charged - before - r.Overrun
+	for _, x := range r.Payments {
+		b := s.buckets[x.Bucket]
+		if x.Unit == tariff.Money {
+			owed -= money.Amount(x.Amount)
+		}
+		if x.Amount > 0 {
+			s.pay(sess, b, x.Amount)
+		} else {
+			s.unpay(sess, b, -x.Amount)
+		}
+	}
+	if owed < 0 { // cheaper than before, and there is no bucket from which usage is paid now
+		s.unpay(sess, nil, -int64(owed))
+	}
+	if r.Overrun > 0 {
+		s.overrun(sess, o, o.meters[i], r.Unpaid, r.Overrun)
+	}
+	return true
+}
+
+// unpay gives back: first what the session has taken from the bucket since its
+// last cut, then by a refund with the cut that follows.
+func (s *State) unpay(sess *Session, b *balance.Bucket, amount int64) {
+	for i := range sess.Pending {
+		p := &sess.Pending[i]
+		if from := s.buckets[p.Bucket]; amount > 0 && p.Amount > 0 && (b == nil && from.Unit.IsMoney() || from == b) {
+			n := min(p.Amount, amount)
+			s.beforeBucket(from)
+			from.Uncharge(n)
+			p.Amount -= n
+			amount -= n
+		}
+	}
+	sess.rated.refund += amount
+}
+
+// hold makes what is held of the wallet what the quota ahead costs, or as much of
+// it as can be paid, and returns for how many units that is.
+func (s *State) hold(sub *Subscription, o *version, c *charging.Session, hold *[]verify.Part) int64 {
+	now, r := s.seconds(), &s.till.result
+	trial := *c
+	trial.Draws = slices.Clone(c.Draws)
+	w := s.fill(sub, o, *hold)
+	if err := charging.Debit(o.plan, &trial, w, rating.Use{Quantity: o.Reservation.Quota, From: now, To: now}, charging.Part, r); err != nil {
+		return 0
+	}
+	for i := range *hold {
+		h := &(*hold)[i]
+		if extra := h.Amount - paidBy(r.Payments, h.Bucket); extra > 0 {
+			b := s.buckets[h.Bucket]
+			s.beforeBucket(b)
+			b.Release(extra)
+			h.Amount -= extra
+		}
+	}
+	*hold = slices.DeleteFunc(*hold, func(h verify.Part) bool { return h.Amount == 0 })
+	for _, x := range r.Payments {
+		b := s.buckets[x.Bucket]
+		more := max(x.Amount, 0)
+		for _, h := range *hold {
+			if h.Bucket == b.ID {
+				more -= h.Amount
+			}
+		}
+		s.beforeBucket(b)
+		if lack := more - b.Available(); lack > 0 {
+			s.borrow(b, lack)
+		}
+		addPart(hold, b.ID, b.Hold(more))
+	}
+	if len(*hold) == 0 {
+		return unpriced(r.Slices)
+	}
+	return r.Paid
+}
+
+// unpriced is how much of what was rated has no price: free, or by an allowance. A
+// few units whose price rounds down to nothing are not meant.
+func unpriced(slices []rating.Priced) (n int64) {
+	for i := range slices {
+		if x := &slices[i]; x.Price.Amount == 0 || x.Capped || x.Kind == rating.KindFree {
+			n += slices[i].Quantity
+		}
+	}
+	return n
+}
+
+func paidBy(payments []charging.Payment, bucket string) int64 {
+	for _, x := range payments {
+		if x.Bucket == bucket {
+			return max(x.Amount, 0)
+		}
+	}
+	return 0
+}
