@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"meridian/central/catalog"
 	"meridian/central/cockroach"
 	"meridian/central/feed"
 	"meridian/central/regions"
@@ -61,6 +62,8 @@ type Config struct {
 	BootstrapLogin     string `yaml:"bootstrap_login"`
 	BootstrapTokenHash string `yaml:"bootstrap_token_hash"`
 
+	// Catalog is the policy of publishing.
+	Catalog catalog.Config `yaml:"-"`
 	// Feed and Link bound the sequencer and the streams of regions.
 	Feed feed.Config       `yaml:"-"`
 	Link link.ServerConfig `yaml:"-"`
@@ -88,7 +91,7 @@ func DefaultConfig() Config {
 	return Config{
 		Database: cockroach.DefaultConfig(), Migrate: true,
 		HTTPListen: "127.0.0.1:8080", LinkListen: "127.0.0.1:7000", BootstrapLogin: "admin",
-		Feed: feed.DefaultConfig(), Link: l,
+		Feed: feed.DefaultConfig(), Link: l, Catalog: catalog.Config{LeadTime: 72 * time.Hour},
 		RequestTimeout: 30 * time.Second, ShutdownTimeout: 5 * time.Second,
 	}
 }
@@ -122,6 +125,7 @@ func (c Config) Validate() error {
 		_, err := os.Stat(c.RegionKeys[region])
 		need(err == nil, "region_keys.%s is %q: %v: name the region's key file", region, c.RegionKeys[region], err)
 	}
+	need(c.Catalog.LeadTime >= 0, "Catalog.LeadTime is %s: use 0 or more", c.Catalog.LeadTime)
 	need(c.RequestTimeout > 0, "request_timeout is %s: use more than zero", c.RequestTimeout)
 	need(c.ShutdownTimeout > 0, "shutdown_timeout is %s: use more than zero", c.ShutdownTimeout)
 	need(c.Link.MaxEntries <= regions.MaxBatch, "Link.MaxEntries is %d: use at most %d", c.Link.MaxEntries, regions.MaxBatch)

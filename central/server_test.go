@@ -136,6 +136,7 @@ func config(t *testing.T, url string, ca *identity.CA) central.Config {
 	}
 	hash := access.HashToken(token)
 	cfg := central.DefaultConfig()
+	cfg.Catalog.LeadTime = 0
 	cfg.Cluster = "test"
 	cfg.StoreURL, cfg.HTTPListen, cfg.LinkListen, cfg.LinkTLS = url, "127.0.0.1:0", "127.0.0.1:0", tlsConfig
 	cfg.RegionKeys = map[string]string{"north": keys}

@@ -9,6 +9,7 @@ import (
 
 	"meridian/central/access"
 	"meridian/central/accounts"
+	"meridian/central/approvals"
 	"meridian/central/buckets"
 	"meridian/central/catalog"
 	"meridian/central/feed"
@@ -28,6 +29,7 @@ type Backend interface {
 	store.Runner
 	Access(store.Tx) access.Store
 	Accounts(store.Tx) accounts.Store
+	Approvals(store.Tx) approvals.Store
 	Buckets(store.Tx) buckets.Store
 	Catalog(store.Tx) catalog.Store
 	Feed(store.Tx) feed.Store
@@ -58,6 +60,7 @@ func (r Rings) Seal(region string, plain, additional []byte) ([]byte, error) {
 type Services struct {
 	Access    *access.Service
 	Accounts  *accounts.Service
+	Approvals *approvals.Service
 	Catalog   *catalog.Service
 	Orders    *orders.Service
 	Payments  *payments.Service
@@ -70,11 +73,12 @@ type Services struct {
 // Deps are what the services need besides the backend. Log may be nil; without
 // VerifyHead no signed head is taken.
 type Deps struct {
-	Now    func() time.Time
-	NewID  func() string
-	Sealer accounts.Sealer
-	Feed   feed.Config
-	Log    *slog.Logger
+	Now     func() time.Time
+	NewID   func() string
+	Sealer  accounts.Sealer
+	Feed    feed.Config
+	Catalog catalog.Config
+	Log     *slog.Logger
 
 	VerifyHead func(journal.SignedHead) error
 }
@@ -88,7 +92,8 @@ func NewServices(b Backend, d Deps) *Services {
 	s.Sequencer = feed.NewSequencer(d.Feed, b, b.Feed, d.Log)
 	appender := feed.NewAppender(b.Feed, s.Sequencer.Wake)
 	books := ledger.NewBooks(b.Ledger)
-	s.Catalog = catalog.New(b, b.Catalog, appender, d.Now)
+	s.Catalog = catalog.New(d.Catalog, b, b.Catalog, appender, d.Now)
+	s.Approvals = approvals.New(b, b.Approvals, d.Now, d.NewID)
 	s.Access = access.New(b, b.Access, appender, d.Now, d.NewID)
 	s.Registry = regions.NewRegistry(b, b.Regions, appender, d.Now, s.Catalog.Seed, s.Access.Seed)
 	s.Accounts = accounts.New(accounts.Deps{Runner: b, Stores: b.Accounts, Buckets: b.Buckets, Feed: appender,

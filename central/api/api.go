@@ -16,12 +16,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
 
 	"meridian/central/access"
 	"meridian/central/accounts"
+	"meridian/central/approvals"
 	"meridian/central/buckets"
 	"meridian/central/catalog"
 	"meridian/central/fault"
@@ -49,6 +51,7 @@ type Deps struct {
 	Runner      store.Runner
 	Access      *access.Service
 	Accounts    *accounts.Service
+	Approvals   *approvals.Service
 	Catalog     *catalog.Service
 	Orders      *orders.Service
 	Payments    *payments.Service
@@ -109,6 +112,7 @@ func (a *API) routes() {
 	post("/v1/orders", access.Writer, MaxBody, a.placeOrder)
 	post("/v1/subscribers", access.Writer, MaxSubscribers, a.importSubscribers)
 	post("/v1/offerings", access.Admin, MaxCatalog, a.publish)
+	post("/v1/proposals/decide", access.Admin, MaxBody, a.decide)
 	post("/v1/regions", access.Admin, MaxBody, a.createRegion)
 	post("/v1/regions/release", access.Admin, MaxBody, a.releaseRegion)
 	post("/v1/operators", access.Admin, MaxBody, a.createOperator)
@@ -119,6 +123,8 @@ func (a *API) routes() {
 	get("/v1/orders/{id}", a.getOrder)
 	get("/v1/regions", a.getRegions)
 	get("/v1/offerings", a.getOfferings)
+	get("/v1/catalog/status", a.getCatalogStatus)
+	get("/v1/proposals", a.getProposals)
 	get("/v1/reviews", a.getReviews)
 	get("/v1/audit", a.getAudit)
 	a.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -178,6 +184,7 @@ func (a *API) caller(r *http.Request, need access.Role) (access.Operator, string
 type request struct {
 	operator access.Operator
 	key      string
+	query    url.Values
 	body     []byte
 }
 
@@ -199,7 +206,7 @@ func (a *API) write(role access.Role, limit int64, fn writer) http.HandlerFunc {
 			a.fail(w, r, err)
 			return
 		}
-		req := request{operator: o, key: r.Header.Get("Idempotency-Key")}
+		req := request{operator: o, key: r.Header.Get("Idempotency-Key"), query: r.URL.Query()}
 		if req.key == "" || len(req.key) > maxKey || strings.IndexFunc(req.key, func(c rune) bool { return c <= ' ' || c > '~' }) >= 0 {
 			a.fail(w, r, fault.Bad("Idempotency-Key", req.key, "a write needs an idempotency key", "send 1 to 128 printable ASCII characters, the same when you repeat the request"))
 			return
@@ -211,7 +218,7 @@ func (a *API) write(role access.Role, limit int64, fn writer) http.HandlerFunc {
 		// Bodies carry passwords: a plain hash could be searched, one keyed by the
 		// caller's token, which is stored nowhere, cannot.
 		mac := hmac.New(sha256.New, []byte(token))
-		mac.Write([]byte(r.Method + " " + r.URL.Path + "\n"))
+		mac.Write([]byte(r.Method + " " + r.URL.RequestURI() + "\n"))
 		mac.Write(req.body)
 		answer, err := a.once(r, req, [32]byte(mac.Sum(nil)), fn)
 		if err != nil {

@@ -19,6 +19,7 @@ import (
 	"meridian/central"
 	"meridian/central/access"
 	"meridian/central/api"
+	"meridian/central/catalog"
 	"meridian/central/feed"
 	"meridian/central/store"
 	"meridian/internal/sim/memstore"
@@ -50,6 +51,8 @@ type client struct {
 	keys atomic.Int64
 	fail atomic.Pointer[error]
 	sv   *central.Services
+
+	policy catalog.Config
 }
 
 // failing is a backend whose next transactions fail as told.
@@ -73,7 +76,12 @@ func each(t *testing.T, test func(*testing.T, *client)) {
 
 func newClient(t *testing.T, s *memstore.Store) *client {
 	t.Helper()
-	c := &client{t: t, log: &bytes.Buffer{}}
+	return newClientWith(t, s, catalog.Config{})
+}
+
+func newClientWith(t *testing.T, s *memstore.Store, policy catalog.Config) *client {
+	t.Helper()
+	c := &client{t: t, log: &bytes.Buffer{}, policy: policy}
 	b := failing{s, &c.fail}
 	key := seal.Key{ID: 1, Bytes: [32]byte{1}}
 	ring, err := seal.NewRing([]seal.Key{key})
@@ -81,10 +89,10 @@ func newClient(t *testing.T, s *memstore.Store) *client {
 		t.Fatal(err)
 	}
 	var ids atomic.Int64
-	sv := central.NewServices(b, central.Deps{Now: time.Now, NewID: func() string { return fmt.Sprintf("id-%d", ids.Add(1)) },
+	sv := central.NewServices(b, central.Deps{Catalog: c.policy, Now: time.Now, NewID: func() string { return fmt.Sprintf("id-%d", ids.Add(1)) },
 		Sealer: central.Rings{"north": ring}, Feed: feed.DefaultConfig()})
 	c.sv = sv
-	c.api = api.New(api.Deps{Runner: b, Access: sv.Access, Accounts: sv.Accounts, Catalog: sv.Catalog, Orders: sv.Orders, Payments: sv.Payments,
+	c.api = api.New(api.Deps{Runner: b, Access: sv.Access, Approvals: sv.Approvals, Accounts: sv.Accounts, Catalog: sv.Catalog, Orders: sv.Orders, Payments: sv.Payments,
 		Registry: sv.Registry, Regions: sv.Regions, Statement: sv.Statement, AccountRows: b.Accounts, BucketRows: b.Buckets,
 		OrderRows: b.Orders, LedgerRows: b.Ledger, FeedRows: b.Feed, Ready: func(context.Context) error { return nil }, Log: slog.New(slog.NewTextHandler(c.log, nil))})
 	if err := sv.Access.Bootstrap(t.Context(), "root", access.HashToken(adminToken)); err != nil {

@@ -4,11 +4,9 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
-	"strings"
 
 	"meridian/central/access"
 	"meridian/central/accounts"
-	"meridian/central/catalog"
 	"meridian/central/fault"
 	"meridian/central/orders"
 	"meridian/central/payments"
@@ -166,30 +164,6 @@ func (a *API) placeOrder(ctx context.Context, tx store.Tx, r request) (outcome, 
 		return outcome{}, err
 	}
 	return outcome{object: "order/" + placed.ID, before: subscriptionOf(before), after: orderOf(placed)}, nil
-}
-
-func (a *API) publish(ctx context.Context, tx store.Tx, r request) (outcome, error) {
-	drafts, err := catalog.Parse("request", r.body)
-	if err != nil {
-		return outcome{}, err
-	}
-	published, err := a.Catalog.PublishTx(ctx, tx, drafts)
-	if err != nil {
-		return outcome{}, err
-	}
-	var before []offeringBody
-	after := struct {
-		Offerings []offeringBody `json:"offerings"`
-	}{}
-	ids := make([]string, len(published))
-	for i, o := range published {
-		b := offeringOf(catalog.Version{Offering: o, Hash: o.Hash()})
-		after.Offerings, ids[i] = append(after.Offerings, b), o.ID
-		if o.Version > 1 { // a version is named by (id, version) and never changes
-			before = append(before, offeringBody{ID: o.ID, Version: o.Version - 1})
-		}
-	}
-	return outcome{object: "offering/" + strings.Join(ids, ","), before: before, after: after}, nil
 }
 
 func (a *API) createRegion(ctx context.Context, tx store.Tx, r request) (outcome, error) {

@@ -26,6 +26,7 @@ type Feed interface {
 
 // Service publishes offerings.
 type Service struct {
+	cfg    Config
 	runner store.Runner
 	stores func(store.Tx) Store
 	feed   Feed
@@ -33,8 +34,8 @@ type Service struct {
 }
 
 // New builds the service.
-func New(runner store.Runner, stores func(store.Tx) Store, feed Feed, now func() time.Time) *Service {
-	return &Service{runner: runner, stores: stores, feed: feed, now: now}
+func New(cfg Config, runner store.Runner, stores func(store.Tx) Store, feed Feed, now func() time.Time) *Service {
+	return &Service{cfg: cfg, runner: runner, stores: stores, feed: feed, now: now}
 }
 
 // Publish is PublishTx in a transaction of its own.
@@ -44,25 +45,16 @@ func (s *Service) Publish(ctx context.Context, drafts []tariff.Offering) ([]tari
 	})
 }
 
+// LeadTime is the least time from publishing to valid-from.
+func (s *Service) LeadTime() time.Duration { return s.cfg.LeadTime }
+
 // PublishTx publishes each draft as the next version of its offering and sends
 // it to every region. A draft's Version and TZData are ignored: it is counted by
 // the newest zone data; ValidFrom 0 means now. It
-// returns what was published, in the order given.
+// returns what was published, in the order given. Whether a second person is needed
+// is the caller's to ask, by ReviewTx.
 func (s *Service) PublishTx(ctx context.Context, tx store.Tx, drafts []tariff.Offering) ([]tariff.Offering, error) {
-	now := s.now()
-	ids := make([]string, len(drafts))
-	for i := range drafts {
-		ids[i] = drafts[i].ID
-	}
-	latest, err := s.stores(tx).Latest(ctx, ids)
-	if err != nil {
-		return nil, fmt.Errorf("read the latest versions: %w", err)
-	}
-	known := make(map[string]tariff.Offering, len(latest))
-	for _, v := range latest {
-		known[v.Offering.ID] = v.Offering
-	}
-	published, versions, err := number(drafts, known, now)
+	published, versions, err := s.numberTx(ctx, tx, drafts)
 	if err != nil {
 		return nil, err
 	}
@@ -76,6 +68,28 @@ func (s *Service) PublishTx(ctx context.Context, tx store.Tx, drafts []tariff.Of
 		}
 	}
 	return published, nil
+}
+
+// CheckTx tells what PublishTx would refuse.
+func (s *Service) CheckTx(ctx context.Context, tx store.Tx, drafts []tariff.Offering) error {
+	_, _, err := s.numberTx(ctx, tx, drafts)
+	return err
+}
+
+func (s *Service) numberTx(ctx context.Context, tx store.Tx, drafts []tariff.Offering) ([]tariff.Offering, []Version, error) {
+	ids := make([]string, len(drafts))
+	for i := range drafts {
+		ids[i] = drafts[i].ID
+	}
+	latest, err := s.stores(tx).Latest(ctx, ids)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the latest versions: %w", err)
+	}
+	known := make(map[string]tariff.Offering, len(latest))
+	for _, v := range latest {
+		known[v.Offering.ID] = v.Offering
+	}
+	return number(drafts, known, s.now())
 }
 
 // number gives drafts their versions and validates them; all faults at once.

@@ -13,6 +13,7 @@ import (
 
 	"meridian/central/access"
 	"meridian/central/accounts"
+	"meridian/central/approvals"
 	"meridian/central/buckets"
 	"meridian/central/catalog"
 	"meridian/central/feed"
@@ -174,12 +175,13 @@ func (db *DB) Pool() PoolStats {
 }
 
 // The Stores of a transaction.
-func (db *DB) Access(t store.Tx) access.Store     { return accessStore{db.in(t)} }
-func (db *DB) Accounts(t store.Tx) accounts.Store { return accountStore{db.in(t)} }
-func (db *DB) Buckets(t store.Tx) buckets.Store   { return bucketStore{db.in(t)} }
-func (db *DB) Catalog(t store.Tx) catalog.Store   { return catalogStore{db.in(t)} }
-func (db *DB) Feed(t store.Tx) feed.Store         { return feedStore{db.in(t)} }
-func (db *DB) Ledger(t store.Tx) ledger.Store     { return ledgerStore{db.in(t)} }
-func (db *DB) Orders(t store.Tx) orders.Store     { return orderStore{db.in(t)} }
-func (db *DB) Payments(t store.Tx) payments.Store { return paymentStore{db.in(t)} }
-func (db *DB) Regions(t store.Tx) regions.Store   { return regionStore{db.in(t)} }
+func (db *DB) Access(t store.Tx) access.Store       { return accessStore{db.in(t)} }
+func (db *DB) Accounts(t store.Tx) accounts.Store   { return accountStore{db.in(t)} }
+func (db *DB) Approvals(t store.Tx) approvals.Store { return approvalStore{db.in(t)} }
+func (db *DB) Buckets(t store.Tx) buckets.Store     { return bucketStore{db.in(t)} }
+func (db *DB) Catalog(t store.Tx) catalog.Store     { return catalogStore{db.in(t)} }
+func (db *DB) Feed(t store.Tx) feed.Store           { return feedStore{db.in(t)} }
+func (db *DB) Ledger(t store.Tx) ledger.Store       { return ledgerStore{db.in(t)} }
+func (db *DB) Orders(t store.Tx) orders.Store       { return orderStore{db.in(t)} }
+func (db *DB) Payments(t store.Tx) payments.Store   { return paymentStore{db.in(t)} }
+func (db *DB) Regions(t store.Tx) regions.Store     { return regionStore{db.in(t)} }

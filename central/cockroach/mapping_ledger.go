@@ -227,6 +227,17 @@ func (t feedStore) Number(ctx context.Context, region string, last uint64, in []
 		region, int64(last), int64(last)+int64(len(in)))
 }
 
+func (t feedStore) Numbers(ctx context.Context, kind feedrow.Kind, ids []string) ([]feed.Number, error) {
+	heads, err := t.Heads(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return rows(ctx, t.tx, "numbers of entities", func(r pgx.CollectableRow) (n feed.Number, err error) {
+		return n, r.Scan(&n.Region, &n.ID, &n.Number)
+	}, `SELECT region, entity, max(number) FROM feed_rows WHERE region = ANY($1::TEXT[]) AND kind = $2 AND entity = ANY($3::TEXT[])
+		GROUP BY region, entity ORDER BY region, entity`, column(heads, func(h feed.Head) string { return h.Region }), string(kind), ids)
+}
+
 func (t feedStore) Rows(ctx context.Context, region string, after uint64, limit int) ([]feedrow.Row, error) {
 	return rows(ctx, t.tx, "feed rows", func(r pgx.CollectableRow) (f feedrow.Row, err error) {
 		return f, r.Scan(&f.Number, &f.Kind, &f.ID, &f.Version, &f.Body)

@@ -59,6 +59,7 @@ func serverConfig(t *testing.T, url string) central.Config {
 	cfg.StoreURL, cfg.HTTPListen, cfg.LinkListen, cfg.LinkTLS = url, "127.0.0.1:0", "127.0.0.1:0", tlsConfig
 	cfg.RegionKeys = map[string]string{"north": keys}
 	cfg.BootstrapTokenHash = hex.EncodeToString(hash[:])
+	cfg.Catalog.LeadTime = 0
 	cfg.Logger = slog.New(slog.DiscardHandler)
 	if cfg.Registry, err = metrics.NewRegistry(); err != nil {
 		t.Fatal(err)
@@ -113,9 +114,6 @@ func call(t *testing.T, s *central.Server, method, path, key, body string) answe
 	return a
 }
 
-// holdFirst is the write that needs a region on hold.
-const holdFirst = "/v1/regions/release"
-
 // writes are one of every kind that the API has, in an order that works.
 func writes() []struct{ path, body string } {
 	return []struct{ path, body string }{
@@ -130,20 +128,31 @@ func writes() []struct{ path, body string } {
 		{"/v1/deposits", `{"account":"a1","amount":"25.00","currency":"EUR","method":"bank"}`},
 		{"/v1/orders", `{"subscription":"s1","action":"debit","amount":"1.50","reason":"letter"}`},
 		{"/v1/subscriptions/password", `{"subscription":"s1","password":"another-pw"}`},
+		{"/v1/proposals/decide", `{"id":"p1","outcome":"approved"}`},
 		{"/v1/regions/release", `{"region":"north","reason":"the node was rebuilt"}`},
 		{"/v1/subscribers", `{"subscribers":[{"customer_id":"c2","account_id":"a2","subscription_id":"s2","name":"U","currency":"EUR","home":"north","login":"u","password":"pw","offering":"prepaid","deposit":"9.00"}]}`},
 	}
 }
 
-// holdRegion puts region north on hold, as a head that contradicts its ledger does.
-func holdRegion(t *testing.T, url string) {
+// prepare makes what a write needs that no write of these makes: a region on hold,
+// as by a head that contradicts its ledger; another operator's proposal.
+func prepare(t *testing.T, url, path string) {
 	t.Helper()
+	sql := map[string]string{
+		"/v1/regions/release": `INSERT INTO region_holds (region, at_us, node, reason) VALUES ('north', $1, 'north-2', 'a head contradicts')`,
+		"/v1/proposals/decide": `INSERT INTO proposals (id, action, body, says, reason, proposer, proposed_by, proposed_at, decider, decided_by, decided_at, outcome)
+			VALUES ('p1', 'publish', '{"id":"gift","name":"G","currency":"EUR","service":"internet","recurring":[{"name":"fee","price":"0","every":"30 days"}],
+			"profile":{"session_limit":1,"interim":"60s"},"overrun":"owed"}', '[]', '', 'someone', 'someone', $1, '', '', 0, '')`,
+	}[path]
+	if sql == "" {
+		return
+	}
 	conn, err := pgx.Connect(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close(context.Background())
-	if _, err := conn.Exec(t.Context(), `INSERT INTO region_holds (region, at_us, node, reason) VALUES ('north', $1, 'north-2', 'a head contradicts')`, time.Now().UnixMicro()); err != nil {
+	if _, err := conn.Exec(t.Context(), sql, time.Now().UnixMicro()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -200,9 +209,7 @@ func TestUnknownOutcomeOfEveryWrite(t *testing.T) {
 	plainURL := testdb.New(t)
 	plain := startServer(t, serverConfig(t, plainURL))
 	for i, w := range writes() {
-		if w.path == holdFirst {
-			holdRegion(t, plainURL)
-		}
+		prepare(t, plainURL, w.path)
 		if a := call(t, plain, "POST", w.path, fmt.Sprint("key-", i), w.body); a.status != http.StatusCreated {
 			t.Fatalf("%s without a fault: %d %s", w.path, a.status, a.raw)
 		}
@@ -215,9 +222,7 @@ func TestUnknownOutcomeOfEveryWrite(t *testing.T) {
 			s := startServer(t, serverConfig(t, proxy.URL()))
 			for i, w := range writes() {
 				key := fmt.Sprint("key-", i)
-				if w.path == holdFirst {
-					holdRegion(t, url)
-				}
+				prepare(t, url, w.path)
 				proxy.BreakCommit(at, "INSERT INTO idempotency")
 				lost := call(t, s, "POST", w.path, key, w.body)
 				if proxy.Fired() != i+1 {
@@ -258,9 +263,7 @@ func TestEveryWriteWithFailingCommits(t *testing.T) {
 		}
 		s := startServer(t, cfg)
 		for i, w := range writes() {
-			if w.path == holdFirst {
-				holdRegion(t, url)
-			}
+			prepare(t, url, w.path)
 			if a := call(t, s, "POST", w.path, fmt.Sprint("key-", i), w.body); a.status != http.StatusCreated {
 				t.Errorf("%s, failing first commits %t: %d %s", w.path, failing, a.status, a.raw)
 			}

@@ -22,6 +22,13 @@ type Head struct {
 	Last   uint64
 }
 
+// Number is the place of an entity's row in a region's feed.
+type Number struct {
+	Region string
+	ID     string
+	Number uint64
+}
+
 // Store keeps changes until they are numbered, and numbered rows for ever.
 type Store interface {
 	// CreateHead starts the feed of a region; store.ErrExists when it has one.
@@ -41,6 +48,9 @@ type Store interface {
 	// Number gives the changes the numbers last+1… and moves the head there;
 	// store.ErrConflict when the head is not at last.
 	Number(ctx context.Context, region string, last uint64, changes []Change) error
+	// Numbers finds the numbered rows of entities of one kind in all feeds, by
+	// (region, id); of several versions of one the newest.
+	Numbers(ctx context.Context, kind feed.Kind, ids []string) ([]Number, error)
 	// Rows lists numbered rows after a number, in order.
 	Rows(ctx context.Context, region string, after uint64, limit int) ([]feed.Row, error)
 }

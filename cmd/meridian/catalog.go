@@ -19,14 +19,18 @@ import (
 
 func catalogCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "catalog", Short: "Check, compare and simulate tariff sheets",
+		Use: "catalog", Short: "Check, compare and simulate tariff sheets, and see where the published ones are",
 		Long: "Tariff sheets are YAML or JSON; deploy/catalog/README.md says how they are written, deploy/catalog/schema.json\n" +
 			"is their JSON Schema.",
 		Example: "  meridian catalog validate deploy/catalog/demo/*.yaml\n  meridian catalog diff current.yaml draft.yaml",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(validateCommand(), diffCommand(), simulateCommand(), schemaCommand())
+	c := &ctl{}
+	status := c.catalogStatus("meridian catalog status --token-file .demo/keys/admin.token")
+	c.flags(status.Flags())
+	status.MarkFlagsMutuallyExclusive("token", "token-file")
+	cmd.AddCommand(validateCommand(), diffCommand(), simulateCommand(), schemaCommand(), status)
 	return cmd
 }
 

@@ -10,9 +10,9 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"meridian/cmd/meridian/apiclient"
 	"meridian/cmd/meridian/exitcode"
@@ -31,10 +31,7 @@ func ctlCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	f := cmd.PersistentFlags()
-	f.StringVar(&c.url, "url", "http://127.0.0.1:8080", "`URL` of the centre, or of the node for edge commands; the authority of an https one is the system's or SSL_CERT_FILE's")
-	f.StringVar(&c.token, "token", "", "operator's token; --token-file keeps it out of the process list")
-	f.StringVar(&c.tokenFile, "token-file", "", "`file` that holds an operator's token")
+	c.flags(cmd.PersistentFlags())
 	cmd.MarkFlagsMutuallyExclusive("token", "token-file")
 	region := group("region", "Regions", c.show("list", "List the regions", "region list", 0, "/v1/regions"), c.release())
 	account := group("account", "Accounts",
@@ -43,8 +40,15 @@ func ctlCommand() *cobra.Command {
 	node := group("edge", "Edge nodes",
 		c.show("status", "Show a node's view of itself and its region", "edge status --url http://127.0.1.1:8090", 0, "/status"),
 		c.show("account ID", "Show what the region knows of an account", "edge account acc000001 --url http://127.0.1.1:8090", 1, "/v1/accounts/%s"))
-	cmd.AddCommand(region, account, node, c.deposit(), c.order(), c.password())
+	cmd.AddCommand(region, account, node, c.catalog(), c.proposals(), c.deposit(), c.order(), c.password())
 	return cmd
+}
+
+// flags are how the API is reached.
+func (c *ctl) flags(f *pflag.FlagSet) {
+	f.StringVar(&c.url, "url", "http://127.0.0.1:8080", "`URL` of the centre, or of the node for edge commands; the authority of an https one is the system's or SSL_CERT_FILE's")
+	f.StringVar(&c.token, "token", "", "operator's token; --token-file keeps it out of the process list")
+	f.StringVar(&c.tokenFile, "token-file", "", "`file` that holds an operator's token")
 }
 
 func group(name, short string, commands ...*cobra.Command) *cobra.Command {
@@ -189,10 +193,7 @@ func (c *ctl) write(cmd *cobra.Command, path string, body func() any) {
 		if err != nil {
 			return err
 		}
-		if key == "" {
-			key = fmt.Sprintf("ctl-%d-%d", time.Now().UnixNano(), os.Getpid())
-		}
-		answer, err := client.Send(cmd.Context(), path, key, body())
+		answer, err := client.Send(cmd.Context(), path, newKey(key), body())
 		return c.print(cmd, answer, err)
 	}
 }

@@ -25,6 +25,8 @@ func Run(t *testing.T, open Opener) {
 	for name, test := range map[string]func(*testing.T, Opener){
 		"transactions":       testTransactions,
 		"catalog":            testCatalog,
+		"catalog_status":     testCatalogStatus,
+		"proposals":          testProposals,
 		"subscribe":          testSubscribe,
 		"subscribe_batch":    testSubscribeBatch,
 		"password":           testPassword,

@@ -149,7 +149,7 @@ func (c *Client) Publish(ctx context.Context, key, yaml string) (uint32, error) 
 		return 0, err
 	}
 	if len(out.Offerings) == 0 {
-		return 0, fmt.Errorf("publish offerings: the answer names none")
+		return 0, fmt.Errorf("publish offerings: nothing is published before another admin approves it")
 	}
 	return out.Offerings[0].Version, nil
 }
@@ -215,6 +215,13 @@ func (c *Client) Raw(ctx context.Context, path string) (string, error) {
 func (c *Client) Send(ctx context.Context, path, key string, body any) (string, error) {
 	var out rawJSON
 	err := c.post(ctx, path, key, body, &out)
+	return strings.TrimSpace(string(out)), err
+}
+
+// SendText is Send for a body that is no JSON.
+func (c *Client) SendText(ctx context.Context, path, key, contentType string, body []byte) (string, error) {
+	var out rawJSON
+	err := c.do(ctx, http.MethodPost, path, key, contentType, body, &out)
 	return strings.TrimSpace(string(out)), err
 }
 

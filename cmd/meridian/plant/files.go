@@ -47,6 +47,7 @@ func (l Layout) centreSettings() settings.Central {
 	s.HTTP, s.Link = l.CentreHTTP(), l.CentreLink()
 	s.Identity = l.identityFiles("centre")
 	s.Rings = map[string]string{Region: l.rel(Region + ".ring")}
+	s.CatalogLeadTime = 0 // its story changes a price at once, while the region is cut off
 	s.BootstrapLogin, s.BootstrapTokenFile = "admin", l.rel("admin.token")
 	return s
 }

@@ -37,6 +37,7 @@ type Central struct {
 	BootstrapTokenFile string `yaml:"bootstrap_token_file" doc:"one line, the first admin's token; empty makes no admin" is:"secret file"`
 	DebugTokenFile     string `yaml:"debug_token_file" doc:"one line, the bearer token of /debug/pprof/; empty: there is no /debug/pprof/" is:"secret file"`
 
+	CatalogLeadTime time.Duration `yaml:"catalog_lead_time" doc:"publishing needs a valid-from that is later than this from now, or a second admin: the longest outage of a region to expect; 0s asks for none" min:"0s" max:"2160h"`
 	RequestTimeout  time.Duration `yaml:"request_timeout" doc:"bounds one request of the API" min:"1s" max:"10m"`
 	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" doc:"after SIGTERM: running requests are waited for, and the process ends within this" min:"1s" max:"8s"`
 	Log             Log           `yaml:"log" doc:"what is logged, on standard error"`
@@ -48,7 +49,8 @@ func DefaultCentral() Central {
 	d := central.DefaultConfig()
 	return Central{
 		Migrate: d.Migrate, HTTP: d.HTTPListen, Link: d.LinkListen, BootstrapLogin: d.BootstrapLogin, Rings: map[string]string{},
-		RequestTimeout: d.RequestTimeout, ShutdownTimeout: d.ShutdownTimeout, Log: defaultLog(),
+		CatalogLeadTime: d.Catalog.LeadTime,
+		RequestTimeout:  d.RequestTimeout, ShutdownTimeout: d.ShutdownTimeout, Log: defaultLog(),
 	}
 }
 
@@ -93,6 +95,7 @@ func LoadCentral(path string, environ []string) (central.Config, logging.Config,
 		l.fault("bootstrap_login", "is empty: name the first admin")
 	}
 	cfg.DebugTokenHash = tokenHash(read(l, "debug_token_file", s.DebugTokenFile, secret))
+	cfg.Catalog.LeadTime = s.CatalogLeadTime
 	cfg.RequestTimeout, cfg.ShutdownTimeout = s.RequestTimeout, s.ShutdownTimeout
 	return cfg, s.Log.config(), l.err()
 }

@@ -182,6 +182,23 @@ func (t feedStore) Number(_ context.Context, region string, last uint64, changes
 	return nil
 }
 
+func (t feedStore) Numbers(ctx context.Context, kind feedrow.Kind, ids []string) ([]feed.Number, error) {
+	heads, err := t.Heads(ctx)
+	var out []feed.Number
+	for _, h := range heads {
+		newest := map[string]uint64{}
+		for _, r := range t.s.rows[h.Region] {
+			if r.Kind == kind && slices.Contains(ids, r.ID) {
+				newest[r.ID] = r.Number
+			}
+		}
+		for _, id := range slices.Sorted(maps.Keys(newest)) {
+			out = append(out, feed.Number{Region: h.Region, ID: id, Number: newest[id]})
+		}
+	}
+	return out, err
+}
+
 func (t feedStore) Rows(_ context.Context, region string, after uint64, limit int) ([]feedrow.Row, error) {
 	rows := t.s.rows[region] // rows[i] has number i+1
 	return slices.Clone(first(rows[min(after, uint64(len(rows))):], limit)), nil

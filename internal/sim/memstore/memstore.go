@@ -18,6 +18,7 @@ import (
 
 	"meridian/central/access"
 	"meridian/central/accounts"
+	"meridian/central/approvals"
 	"meridian/central/buckets"
 	"meridian/central/catalog"
 	"meridian/central/feed"
@@ -96,6 +97,7 @@ type Store struct {
 	regions       map[string]regions.Region
 	holds         map[string]regions.Hold
 	signed        map[headKey]regions.SignedHead
+	proposals     map[string]approvals.Proposal
 }
 
 // New returns an empty database.
@@ -114,6 +116,7 @@ func New() *Store {
 		orders: map[string]orders.Order{}, payments: map[string]payments.Payment{}, paymentIDs: map[string]bool{},
 		paymentsOf: map[string][]string{}, regions: map[string]regions.Region{},
 		holds: map[string]regions.Hold{}, signed: map[headKey]regions.SignedHead{},
+		proposals: map[string]approvals.Proposal{},
 	}
 }
 
@@ -262,15 +265,16 @@ func (s *Store) in(t store.Tx) *tx {
 }
 
 // The Stores of a transaction.
-func (s *Store) Access(t store.Tx) access.Store     { return accessStore{s.in(t)} }
-func (s *Store) Accounts(t store.Tx) accounts.Store { return accountStore{s.in(t)} }
-func (s *Store) Buckets(t store.Tx) buckets.Store   { return bucketStore{s.in(t)} }
-func (s *Store) Catalog(t store.Tx) catalog.Store   { return catalogStore{s.in(t)} }
-func (s *Store) Feed(t store.Tx) feed.Store         { return feedStore{s.in(t)} }
-func (s *Store) Ledger(t store.Tx) ledger.Store     { return ledgerStore{s.in(t)} }
-func (s *Store) Orders(t store.Tx) orders.Store     { return orderStore{s.in(t)} }
-func (s *Store) Payments(t store.Tx) payments.Store { return paymentStore{s.in(t)} }
-func (s *Store) Regions(t store.Tx) regions.Store   { return regionStore{s.in(t)} }
+func (s *Store) Access(t store.Tx) access.Store       { return accessStore{s.in(t)} }
+func (s *Store) Accounts(t store.Tx) accounts.Store   { return accountStore{s.in(t)} }
+func (s *Store) Approvals(t store.Tx) approvals.Store { return approvalStore{s.in(t)} }
+func (s *Store) Buckets(t store.Tx) buckets.Store     { return bucketStore{s.in(t)} }
+func (s *Store) Catalog(t store.Tx) catalog.Store     { return catalogStore{s.in(t)} }
+func (s *Store) Feed(t store.Tx) feed.Store           { return feedStore{s.in(t)} }
+func (s *Store) Ledger(t store.Tx) ledger.Store       { return ledgerStore{s.in(t)} }
+func (s *Store) Orders(t store.Tx) orders.Store       { return orderStore{s.in(t)} }
+func (s *Store) Payments(t store.Tx) payments.Store   { return paymentStore{s.in(t)} }
+func (s *Store) Regions(t store.Tx) regions.Store     { return regionStore{s.in(t)} }
 
 // reader reads the whole database for verify.
 type reader struct{ s *Store }
