@@ -43,7 +43,7 @@ var (
 	ErrForeign = errors.New("edge: the directory is of another cluster")
 )
 
-const partedRemedy = "keep the directory as evidence, have the leader remove this member (DELETE /v1/members/ID), start it with an empty directory and --join, and add it again (POST /v1/members)"
+const partedRemedy = "keep the directory as evidence, remove this member (meridian ctl edge remove), start it with an empty directory or with --join, and add it again (meridian ctl edge add)"
 
 // comparing is what a node knows of the other nodes' heads, and signs of its own.
 type comparing struct {

@@ -69,7 +69,11 @@ type Config struct {
 	// not come back empty on its own: it would vote without what it acknowledged.
 	Start Start
 
-	Policy   command.Policy // given to the region once, when it is founded
+	// level is the highest feature level that the node offers: the version's, unless a
+	// test makes it another version.
+	level uint64
+
+	Policy   command.Policy // given to the region when it is founded
 	Version  string
 	TickEach time.Duration // how often region time moves
 	// IsolatedAfter is how long the link may be away before the region calls itself
@@ -102,7 +106,7 @@ type Config struct {
 // given.
 func DefaultConfig() Config {
 	return Config{
-		Policy: command.DefaultPolicy(), TickEach: time.Second, IsolatedAfter: 10 * time.Second,
+		level: command.Level, Policy: command.DefaultPolicy(), TickEach: time.Second, IsolatedAfter: 10 * time.Second,
 		StaleAfter: 10 * time.Second, CutPerTick: 500, SnapshotEntries: 8192,
 		HeadsEach: time.Second, SignEach: 10 * time.Second, Disk: disk.DefaultConfig(),
 		ShutdownTimeout: 8 * time.Second,

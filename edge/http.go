@@ -18,7 +18,6 @@ import (
 	"meridian/ops/health"
 	"meridian/ops/metrics"
 	"meridian/ops/profile"
-	"meridian/replication/raftnode"
 )
 
 // openHTTP builds the node's HTTP: open to everybody are health, status and
@@ -48,8 +47,12 @@ func (n *Node) openHTTP() error {
 	mux.HandleFunc("POST /v1/audit", n.guard(writes, n.postAudit))
 	mux.HandleFunc("GET /v1/audit", n.guard(reads, n.getAudit))
 	mux.HandleFunc("POST /v1/cut", n.guard(writes, n.postCut))
+	mux.HandleFunc("GET /v1/members", n.guard(reads, n.getMembers))
 	mux.HandleFunc("POST /v1/members", n.guard(administers, n.postMember))
 	mux.HandleFunc("DELETE /v1/members/{id}", n.guard(administers, n.deleteMember))
+	mux.HandleFunc("POST /v1/transfer", n.guard(administers, n.postTransfer))
+	mux.HandleFunc("GET /v1/policy", n.guard(reads, n.getPolicy))
+	mux.HandleFunc("PUT /v1/policy", n.guard(administers, n.putPolicy))
 	mux.HandleFunc("GET /v1/accounts/{id}", n.guard(reads, n.getAccount))
 	mux.HandleFunc("GET /v1/subscriptions/{id}", n.guard(reads, n.getSubscription))
 	n.http = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 1 << 16,
@@ -167,45 +170,6 @@ func (n *Node) postCut(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	if _, err := n.store.Do(ctx, &command.CutAll{Meta: n.meta(), Limit: n.cfg.CutPerTick}); err != nil {
 		n.refuse(w, http.StatusServiceUnavailable, httpError{"unavailable", err.Error(), "try again when the region has a leader"})
-		return
-	}
-	w.WriteHeader(http.StatusNoContent)
-}
-
-// member is the body of POST /v1/members.
-type member struct {
-	ID   string `json:"id"`
-	Raft string `json:"raft"` // host:port
-}
-
-// postMember adds a node that was started with --join. Only the leader can.
-func (n *Node) postMember(w http.ResponseWriter, r *http.Request) {
-	var m member
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&m); err != nil || m.ID == "" || m.Raft == "" {
-		n.refuse(w, http.StatusBadRequest, httpError{"invalid", "the body names no member", `send {"id":"north-4","raft":"host:port"}`})
-		return
-	}
-	n.changeMembers(w, r, func(ctx context.Context) error {
-		return n.store.Raft().AddVoter(ctx, raftnode.Peer{ID: m.ID, Addr: m.Raft})
-	})
-}
-
-func (n *Node) deleteMember(w http.ResponseWriter, r *http.Request) {
-	n.changeMembers(w, r, func(ctx context.Context) error { return n.store.Raft().RemoveServer(ctx, r.PathValue("id")) })
-}
-
-func (n *Node) changeMembers(w http.ResponseWriter, r *http.Request, change func(context.Context) error) {
-	if !n.store.IsLeader() {
-		leader, _ := n.store.Raft().Leader()
-		n.refuse(w, http.StatusConflict, httpError{"not_leader", "members are changed by the leader", "ask node " + leader})
-		return
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
-	defer cancel()
-	if err := change(ctx); err != nil {
-		n.refuse(w, http.StatusServiceUnavailable, httpError{"unavailable", err.Error(), "look at GET /status of the nodes and try again"})
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)

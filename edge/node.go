@@ -13,6 +13,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,6 +40,9 @@ import (
 type Node struct {
 	cfg    Config
 	logger *slog.Logger
+
+	birth    string           // see birthFile
+	founders []forward.Member // see foundersFile
 
 	store   *store.Store
 	pool    *forward.Pool
@@ -121,8 +127,8 @@ func (n *Node) mayStart() error {
 	if err != nil || has || n.cfg.Start != Resume {
 		return err
 	}
-	return fmt.Errorf("%w %s: to found a new region start all its nodes with --found; "+
-		"if this node's disk was lost, have the leader remove member %s (DELETE /v1/members/%s), start the node with --join and add it again (POST /v1/members)",
+	return fmt.Errorf("%w %s: Settle decides what to do; to be told, start it with --found together with all peers of a new region, or with --join "+
+		"after the leader was told to remove it (meridian ctl edge remove %s), and add it again (meridian ctl edge add %s)",
 		ErrNoState, n.cfg.Dir, n.cfg.Node, n.cfg.Node)
 }
 
@@ -133,36 +139,28 @@ func (n *Node) openReplication() error {
 	if err := n.openHeads(); err != nil {
 		return err
 	}
-	tlsConfig, err := n.cfg.Identity.TLS(identity.NodesOf(n.cfg.Region))
+	fc, err := n.cfg.forwardConfig()
 	if err != nil {
 		return err
 	}
-	fc := forward.DefaultConfig()
-	party := identity.Party{Cluster: n.cfg.Cluster, Min: minProtocol, Max: maxProtocol, Software: n.cfg.Version}
-	fc.Region, fc.Party, fc.TLS, fc.Logger = n.cfg.Region, party, tlsConfig, n.logger
+	fc.Logger = n.logger
 	if n.pool, err = forward.NewPool(fc); err != nil {
 		return err
 	}
-	gc := gossip.DefaultConfig()
-	gc.Party = party
-	gc.NodeID, gc.Region, gc.Bind, gc.Key, gc.Logger = n.cfg.Node, n.cfg.Region, n.cfg.Gossip, n.cfg.GossipKey, n.logger
-	gc.RaftAddr, gc.ForwardAddr, gc.HTTPAddr, gc.Software = n.cfg.Raft, n.cfg.Forward, n.cfg.HTTP, n.cfg.Version
-	gc.HTTPS = n.cfg.HTTPCertFile != ""
+	gc := n.cfg.gossipConfig()
+	gc.Logger = n.logger
 	sc := store.DefaultConfig()
 	sc.Raft.Cluster = n.cfg.Cluster
 	sc.Raft.NodeID, sc.Raft.Region, sc.Raft.Dir, sc.Raft.Bind = n.cfg.Node, n.cfg.Region, n.cfg.Dir, n.cfg.Raft
-	sc.Raft.TLS, sc.Raft.Ring, sc.Raft.Logger = tlsConfig, n.cfg.DataRing, n.logger
+	sc.Raft.TLS, sc.Raft.Ring, sc.Raft.Logger = fc.TLS, n.cfg.DataRing, n.logger
 	sc.Raft.SnapshotThreshold = n.cfg.SnapshotEntries
 	sc.Disk = n.cfg.Disk
 	if sc.Raft.AtLeast, err = n.reached(); err != nil {
 		return err
 	}
 	sc.Ring, sc.Logger, sc.Found = n.cfg.DataRing, n.logger, n.cfg.Start == Found
-	for _, p := range n.cfg.Peers {
-		sc.Peers = append(sc.Peers, raftnode.Peer{ID: p.ID, Addr: p.Raft})
-		if p.ID != n.cfg.Node {
-			gc.Join = append(gc.Join, p.Gossip)
-		}
+	if err := n.readLife(&sc); err != nil {
+		return err
 	}
 	if n.gossip, err = gossip.New(gc); err != nil {
 		return err
@@ -176,6 +174,28 @@ func (n *Node) openReplication() error {
 	n.forward.AnswerHeads(n.answerHeads)
 	n.grpc = grpc.NewServer(fc.GRPCOptions()...)
 	n.forward.Register(n.grpc)
+	return nil
+}
+
+// readLife tells who founds the region: those that settled it, or, when the node was
+// told to found, all peers.
+func (n *Node) readLife(sc *store.Config) (err error) {
+	if n.founders, err = readFounders(n.cfg.Dir); err != nil {
+		return err
+	}
+	if birth, err := os.ReadFile(filepath.Join(n.cfg.Dir, birthFile)); err == nil {
+		n.birth = strings.TrimSpace(string(birth))
+	}
+	for _, p := range n.cfg.Peers {
+		sc.Peers = append(sc.Peers, raftnode.Peer{ID: p.ID, Addr: p.Raft})
+	}
+	if len(n.founders) == 0 {
+		return nil
+	}
+	sc.Found, sc.Peers = true, nil // it does nothing once there is a log
+	for _, f := range n.founders {
+		sc.Peers = append(sc.Peers, raftnode.Peer{ID: f.Node, Addr: f.Raft})
+	}
 	return nil
 }
 
@@ -225,7 +245,16 @@ func (n *Node) forwardAddress(id string) (string, bool) {
 
 func (n *Node) status() forward.Status {
 	r := n.store.Raft()
-	return forward.Status{Node: n.cfg.Node, Clock: time.Now(), Term: r.Term(), AppliedIndex: r.AppliedIndex(), Leader: r.IsLeader()}
+	st := forward.Status{
+		Node: n.cfg.Node, Clock: time.Now(), Term: r.Term(), AppliedIndex: r.AppliedIndex(), Leader: r.IsLeader(),
+		Level: n.cfg.level, Birth: n.birth, Founders: n.founders,
+	}
+	if members, err := r.Servers(); err == nil { // else raft is stopping: it knows of none
+		for _, m := range members {
+			st.Members = append(st.Members, forward.Member{Node: m.ID, Raft: m.Addr, Voter: m.Voter})
+		}
+	}
+	return st
 }
 
 // Start serves. ctx's end stops the node's own work at once, RADIUS included, and

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"meridian/internal/feed"
 	"meridian/ops/metrics"
 	"meridian/replication/identity"
 	"meridian/replication/seal"
@@ -205,7 +206,7 @@ func TestImplausibleClocksDoNotMoveRegionTime(t *testing.T) {
 		{"two of three ahead", []int64{now, now + 400*day, now + 400*day}, false},
 		{"back", []int64{now - day, now - day, now}, true},
 	} {
-		if got := n.plausible(c.clocks, now); got != c.want {
+		if got := n.plausible(c.clocks, len(cfg.Peers), now); got != c.want {
 			t.Errorf("%s: %t", c.name, got)
 		}
 	}
@@ -225,4 +226,35 @@ func TestConfigNamesEveryFault(t *testing.T) {
 	if good := testConfig(t); good.Validate() != nil {
 		t.Error(good.Validate())
 	}
+}
+
+// send makes a call with a body.
+func send(t *testing.T, method, url, token, body string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(answer)
+}
+
+// operatorRow is the feed's first row: an operator with a token.
+func operatorRow(t *testing.T, token []byte, role string) feed.Row {
+	t.Helper()
+	hash := sha256.Sum256(token)
+	body, err := feed.Encode(&feed.Operator{ID: "op", Login: "op", Role: role, TokenHash: hash[:]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return feed.Row{Number: 1, Kind: feed.KindOperator, ID: "op", Version: 1, Body: body}
 }

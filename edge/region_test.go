@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,10 +22,33 @@ type region struct {
 	t     *testing.T
 	ca    *identity.CA
 	cfgs  []Config
-	nodes []*Node // nil while stopped
+	mu    sync.Mutex // of nodes, where other goroutines read them
+	nodes []*Node    // nil while stopped
 }
 
 func newRegion(t *testing.T, n int) *region {
+	t.Helper()
+	r := bareRegion(t, n)
+	for i := range n {
+		r.start(i)
+	}
+	lead := r.leader()
+	r.until("the region is founded", func() bool {
+		ok := false
+		lead.store.View(func(s *fsm.State) { ok = s.Configured })
+		return ok
+	})
+	r.until("region time moves", func() bool {
+		var now int64
+		r.leader().store.View(func(s *fsm.State) { now = s.Now })
+		return now != 0
+	})
+	r.do(&command.OpenEpoch{Meta: lead.meta(), Epoch: 1})
+	return r
+}
+
+// bareRegion is a region of n nodes none of which was started.
+func bareRegion(t *testing.T, n int) *region {
 	t.Helper()
 	ca, err := identity.NewCA("test", time.Now(), time.Hour)
 	if err != nil {
@@ -47,21 +71,6 @@ func newRegion(t *testing.T, n int) *region {
 			r.stop(i)
 		}
 	})
-	for i := range n {
-		r.start(i)
-	}
-	lead := r.leader()
-	r.until("the region is founded", func() bool {
-		ok := false
-		lead.store.View(func(s *fsm.State) { ok = s.Configured })
-		return ok
-	})
-	r.until("region time moves", func() bool {
-		var now int64
-		r.leader().store.View(func(s *fsm.State) { now = s.Now })
-		return now != 0
-	})
-	r.do(&command.OpenEpoch{Meta: lead.meta(), Epoch: 1})
 	return r
 }
 
@@ -92,19 +101,24 @@ func (r *region) start(i int) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.nodes[i] = n
 	r.cfgs[i].Start = Resume
 }
 
 func (r *region) stop(i int) {
 	r.t.Helper()
-	if r.nodes[i] == nil {
+	r.mu.Lock()
+	n := r.nodes[i]
+	r.nodes[i] = nil
+	r.mu.Unlock()
+	if n == nil {
 		return
 	}
-	if err := r.nodes[i].Close(); err != nil {
+	if err := n.Close(); err != nil {
 		r.t.Errorf("close node %d: %v", i, err)
 	}
-	r.nodes[i] = nil
 }
 
 // until polls a condition that other goroutines make true.
@@ -125,8 +139,8 @@ func (r *region) until(what string, ok func() bool) {
 func (r *region) leader() (lead *Node) {
 	r.t.Helper()
 	r.until("a leader", func() bool {
-		for _, n := range r.nodes {
-			if n != nil && n.partedFrom() == nil && n.store.IsLeader() {
+		for _, n := range r.running() {
+			if n.partedFrom() == nil && n.store.IsLeader() {
 				lead = n
 			}
 		}

@@ -66,7 +66,7 @@ type Status struct {
 	Alarms          []alarm.Alarm  `json:"alarms"`
 }
 
-// Peering is a founding member as this node sees it.
+// Peering is a node of the region as this one sees it.
 type Peering struct {
 	Node     string   `json:"node"`
 	Alive    bool     `json:"alive"`
@@ -133,11 +133,17 @@ func instant(t time.Time) *time.Time {
 	return &t
 }
 
-// peerings lists the founding members and who else is among the members.
+// peerings lists the region's members, and whom gossip sees besides.
 func (n *Node) peerings() []Peering {
 	byID := map[string]Peering{}
-	for _, p := range n.cfg.Peers {
-		byID[p.ID] = Peering{Node: p.ID}
+	members, err := n.store.Raft().Servers()
+	for _, m := range members {
+		byID[m.ID] = Peering{Node: m.ID}
+	}
+	if err != nil || len(members) == 0 {
+		for _, p := range n.cfg.Peers {
+			byID[p.ID] = Peering{Node: p.ID}
+		}
 	}
 	for _, m := range n.gossip.Members() {
 		byID[m.ID] = Peering{Node: m.ID, Alive: true, Software: m.Software, HTTP: m.HTTPAddr, HTTPS: m.HTTPS}

@@ -2,11 +2,11 @@ package edge
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"meridian/edge/command"
 	"meridian/edge/fsm"
+	"meridian/replication/raftnode"
 )
 
 // clockTimeout is how long a peer may take to tell its clock.
@@ -17,14 +17,24 @@ const clockTimeout = 300 * time.Millisecond
 func (n *Node) tick(ctx context.Context) {
 	t := time.NewTicker(n.cfg.TickEach)
 	defer t.Stop()
+	var caughtUp uint64 // what was committed at the look before
 	for {
 		var now int64
 		n.store.View(func(s *fsm.State) { now = s.Now })
-		if clocks := n.clocks(ctx); n.plausible(clocks, now) {
-			c := &command.Tick{Meta: n.meta(), Clocks: clocks}
-			if _, err := n.store.Do(ctx, c); err != nil && ctx.Err() == nil {
-				n.logger.Warn("tick", "error", err)
+		members, err := n.store.Raft().Servers()
+		if err == nil {
+			committed := n.store.Raft().CommitIndex()
+			seen := n.see(ctx, members)
+			if clocks, voters := n.clocks(members, seen); n.plausible(clocks, voters, now) {
+				c := &command.Tick{Meta: n.meta(), Clocks: clocks}
+				if _, err := n.store.Do(ctx, c); err != nil && ctx.Err() == nil {
+					n.logger.Warn("tick", "error", err)
+				}
 			}
+			if caughtUp > 0 {
+				n.tend(ctx, members, seen, caughtUp)
+			}
+			caughtUp = committed
 		}
 		n.keepMode(ctx)
 		n.cutAfterOutage(ctx)
@@ -36,52 +46,36 @@ func (n *Node) tick(ctx context.Context) {
 	}
 }
 
-// plausible tells whether the clocks may move region time, which is now (Unix
-// microseconds), and keeps how far they are beyond it.
-func (n *Node) plausible(clocks []int64, now int64) bool {
-	ahead, ok := n.clock.Plausible(clocks, len(n.cfg.Peers), now, time.Since(n.started).Microseconds())
+// plausible tells whether the clocks of so many voters may move region time, which
+// is now (Unix microseconds), and keeps how far they are beyond it.
+func (n *Node) plausible(clocks []int64, voters int, now int64) bool {
+	ahead, ok := n.clock.Plausible(clocks, voters, now, time.Since(n.started).Microseconds())
 	n.mu.Lock()
 	n.jumped = time.Duration(ahead) * time.Microsecond
 	n.mu.Unlock()
 	return ok
 }
 
-// clocks asks the members for their clocks; those that do not answer are left
-// out, their median is taken by the state machine.
-func (n *Node) clocks(ctx context.Context) []int64 {
-	ctx, cancel := context.WithTimeout(ctx, clockTimeout)
-	defer cancel()
-	var mu sync.Mutex
-	var out []int64
+// clocks are those of the voters that answered;
+// their median is taken by the state machine.
+func (n *Node) clocks(members []raftnode.Server, seen map[string]sight) (clocks []int64, voters int) {
 	skews := map[string]time.Duration{}
-	var wg sync.WaitGroup
-	for _, p := range n.cfg.Peers {
-		if p.ID == n.cfg.Node {
+	for _, m := range members {
+		if !m.Voter {
 			continue
 		}
-		addr, ok := n.forwardAddress(p.ID)
-		if !ok {
-			continue
-		}
-		wg.Go(func() {
-			asked := time.Now()
-			s, err := n.pool.Status(ctx, addr)
-			if err != nil {
-				return
+		voters++
+		if st, answers := seen[m.ID]; answers {
+			clocks = append(clocks, st.Clock.UnixMicro())
+			if m.ID != n.cfg.Node {
+				skews[m.ID] = st.skew
 			}
-			// The answer was given between the question and now.
-			skew := s.Clock.Sub(asked.Add(time.Since(asked) / 2))
-			mu.Lock()
-			out = append(out, s.Clock.UnixMicro())
-			skews[p.ID] = skew
-			mu.Unlock()
-		})
+		}
 	}
-	wg.Wait()
 	n.mu.Lock()
 	n.skews = skews
 	n.mu.Unlock()
-	return append(out, time.Now().UnixMicro())
+	return clocks, voters
 }
 
 // greatestSkew is how far another node's clock is from this leader's.

@@ -24,10 +24,11 @@ func edgeCommand() *cobra.Command {
 			"Asked to stop while it still opens its data, it ends at once, with status 0: it has taken nothing in yet.\n\n" +
 			"A variable MERIDIAN_EDGE_ and the field's name in capitals (MERIDIAN_EDGE_POLICY_CUT_AGE) overrides the file;\n" +
 			"one that begins with MERIDIAN_ and is no field is refused. Secrets are read from files of mode 0600 only.\n\n" +
-			"A node whose directory is empty is refused: a member without its disk would vote without what it had\n" +
-			"acknowledged. --found founds a new region, once, on all its nodes; --join waits for the leader to add the node\n" +
-			"(DELETE /v1/members/ID, then POST /v1/members, on the leader).",
-		Example: "  meridian edge --print-defaults > north-1.yaml\n  meridian edge --config north-1.yaml --found\n  meridian edge --config north-1.yaml", Args: cobra.NoArgs,
+			"Every node is started by the same command line. One without state waits until all its peers are there: if all of\n" +
+			"them are as empty and name the same peers, they found the region; if the region runs and does not know the node, it\n" +
+			"waits to be added (meridian ctl edge add). A member that lost its disk is refused until it was removed: it would vote\n" +
+			"without what it had acknowledged. --found and --join say it beforehand, for who orchestrates nodes by himself.",
+		Example: "  meridian edge --print-defaults > north-1.yaml\n  meridian edge --config north-1.yaml", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if defaults {
 				return printDefaults(cmd, settings.DefaultEdge())
@@ -64,7 +65,13 @@ func runEdge(ctx context.Context, file string, start edge.Start) error {
 	if err := cfg.Validate(); err != nil {
 		return exitcode.Misuse("%s: %w", file, err)
 	}
-	return serveNode(ctx, cfg, func() (runner, error) { return edge.New(cfg) })
+	return serveNode(ctx, cfg, func() (runner, error) {
+		settled, err := edge.Settle(ctx, cfg)
+		if err != nil {
+			return nil, err
+		}
+		return edge.New(settled)
+	})
 }
 
 // runner is what serveNode needs of a node.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -96,7 +97,7 @@ type served struct {
 func serve(t *testing.T, cfg Config, p Proposer, addr string) *served {
 	t.Helper()
 	s, err := NewServer(cfg, p, func() Status {
-		return Status{Node: "n1", Clock: time.UnixMicro(1_700_000_000_000_001).UTC(), Term: 7, AppliedIndex: 42, Leader: true}
+		return someStatus()
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -160,7 +161,7 @@ func TestPropose(t *testing.T) {
 		t.Errorf("server %+v", st)
 	}
 	st, err := p.Status(t.Context(), srv.addr)
-	if want := (Status{Node: "n1", Clock: time.UnixMicro(1_700_000_000_000_001).UTC(), Term: 7, AppliedIndex: 42, Leader: true}); err != nil || st != want {
+	if want := someStatus(); err != nil || !reflect.DeepEqual(st, want) {
 		t.Errorf("status %+v, %v", st, err)
 	}
 }
@@ -398,5 +399,14 @@ func TestConfigReportsEveryFault(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not name %s", err, want)
 		}
+	}
+}
+
+// someStatus is what the nodes of the tests say of themselves.
+func someStatus() Status {
+	members := []Member{{Node: "n1", Raft: "127.0.0.1:1", Voter: true}, {Node: "n2", Raft: "127.0.0.1:2"}}
+	return Status{
+		Node: "n1", Clock: time.UnixMicro(1_700_000_000_000_001).UTC(), Term: 7, AppliedIndex: 42, Leader: true,
+		Level: 3, Members: members, Birth: "b", Waiting: true, Founders: []Member{{Node: "n1", Raft: "127.0.0.1:1", Voter: true, Birth: "b"}},
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/peer"
 
 	pb "meridian/proto/meridian/v1"
+	"meridian/replication/identity"
 )
 
 var errIdle = errors.New("forward: stream was not used")
@@ -224,7 +225,8 @@ func (o *outbound) status(ctx context.Context) (Status, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(o.ctx, func() { cancel(context.Cause(o.ctx)) })()
-	r, err := o.client.Status(o.pool.cfg.withParty(ctx), &pb.StatusRequest{})
+	var from peer.Peer
+	r, err := o.client.Status(o.pool.cfg.withParty(ctx), &pb.StatusRequest{}, grpc.Peer(&from))
 	if err != nil {
 		err = refusal(err)
 		if cause := context.Cause(ctx); cause != nil {
@@ -232,7 +234,11 @@ func (o *outbound) status(ctx context.Context) (Status, error) {
 		}
 		return Status{}, fmt.Errorf("forward: status of %s: %w", o.addr, err)
 	}
-	return statusFromWire(r), nil
+	st := statusFromWire(r)
+	if id, err := nodeOf(&from, o.pool.cfg.Region); err != nil || id.Node != st.Node {
+		return Status{}, fmt.Errorf("forward: status of %s: it says it is node %q and proves to be %s: %w", o.addr, st.Node, id, identity.ErrWrongPeer)
+	}
+	return st, nil
 }
 
 // heads also proves who answered: an address alone does not.

@@ -95,6 +95,20 @@ type Status struct {
 	Term         uint64
 	AppliedIndex uint64
 	Leader       bool
+
+	Level    uint64   // highest feature level that it can do
+	Members  []Member // by its raft configuration; while Waiting: those with which it would found
+	Birth    string   // names the life of its directory
+	Waiting  bool     // it has no state and waits for the others
+	Founders []Member // who founded the region, with their births
+}
+
+// Member is a member of a region as a node knows it.
+type Member struct {
+	Node  string
+	Raft  string // host:port
+	Voter bool
+	Birth string
 }
 
 // HeadsQuery asks a node where it stands: for its heads after one log index, and
@@ -115,6 +129,7 @@ type Heads struct {
 func statusToWire(s Status) *pb.StatusReply {
 	return &pb.StatusReply{
 		Node: s.Node, ClockUnixMicros: s.Clock.UnixMicro(), RaftTerm: s.Term, AppliedIndex: s.AppliedIndex, IsLeader: s.Leader,
+		Level: s.Level, Members: membersToWire(s.Members), Birth: s.Birth, Waiting: s.Waiting, Founders: membersToWire(s.Founders),
 	}
 }
 
@@ -122,7 +137,22 @@ func statusFromWire(s *pb.StatusReply) Status {
 	return Status{
 		Node: s.GetNode(), Clock: time.UnixMicro(s.GetClockUnixMicros()).UTC(), Term: s.GetRaftTerm(),
 		AppliedIndex: s.GetAppliedIndex(), Leader: s.GetIsLeader(),
+		Level: s.GetLevel(), Members: membersFromWire(s.GetMembers()), Birth: s.GetBirth(), Waiting: s.GetWaiting(), Founders: membersFromWire(s.GetFounders()),
 	}
+}
+
+func membersToWire(ms []Member) (out []*pb.Member) {
+	for _, m := range ms {
+		out = append(out, &pb.Member{Node: m.Node, RaftAddress: m.Raft, Voter: m.Voter, Birth: m.Birth})
+	}
+	return out
+}
+
+func membersFromWire(ms []*pb.Member) (out []Member) {
+	for _, m := range ms {
+		out = append(out, Member{Node: m.GetNode(), Raft: m.GetRaftAddress(), Voter: m.GetVoter(), Birth: m.GetBirth()})
+	}
+	return out
 }
 
 func resultsToWire(id uint64, rs []Result) *pb.ProposeResults {

@@ -235,17 +235,34 @@ func (n *Node) TransferLeadership(ctx context.Context) error {
 	return n.ask(ctx, "transfer leadership", n.raft.LeadershipTransfer)
 }
 
-// AddVoter adds a member, or changes the address of one. Only the leader can.
-// The member must run and prove to be that node: once it votes, a region of two
-// cannot commit anything without it, not even its removal.
+// AddVoter gives a member its vote, adds one, or changes the address of one. Only
+// the leader can. The member must run and prove to be that node: once it votes, a
+// region of two cannot commit anything without it, not even its removal.
 func (n *Node) AddVoter(ctx context.Context, p Peer) error {
+	return n.add(ctx, "add voter", p, n.raft.AddVoter)
+}
+
+// AddNonvoter adds a member that gets the log and does not count towards the
+// majority. Only the leader can; the member must run and prove to be that node.
+func (n *Node) AddNonvoter(ctx context.Context, p Peer) error {
+	return n.add(ctx, "add non-voter", p, n.raft.AddNonvoter)
+}
+
+func (n *Node) add(ctx context.Context, what string, p Peer, by func(raft.ServerID, raft.ServerAddress, uint64, time.Duration) raft.IndexFuture) error {
 	if n.layer != nil {
 		if err := n.layer.prove(ctx, p); err != nil {
-			return fmt.Errorf("raftnode: add voter %s: %w; start that node first and check its address", p.ID, err)
+			return fmt.Errorf("raftnode: %s %s: %w; start that node first and check its address", what, p.ID, err)
 		}
 	}
-	return n.ask(ctx, "add voter "+p.ID, func() raft.Future {
-		return n.raft.AddVoter(raft.ServerID(p.ID), raft.ServerAddress(p.Addr), 0, enqueueTimeout(ctx))
+	return n.ask(ctx, what+" "+p.ID, func() raft.Future {
+		return by(raft.ServerID(p.ID), raft.ServerAddress(p.Addr), 0, enqueueTimeout(ctx))
+	})
+}
+
+// TransferTo hands leadership over to a voter.
+func (n *Node) TransferTo(ctx context.Context, p Peer) error {
+	return n.ask(ctx, "transfer leadership to "+p.ID, func() raft.Future {
+		return n.raft.LeadershipTransferToServer(raft.ServerID(p.ID), raft.ServerAddress(p.Addr))
 	})
 }
 
@@ -256,19 +273,35 @@ func (n *Node) RemoveServer(ctx context.Context, id string) error {
 	})
 }
 
-// Peers are the voting members by the newest configuration that this node knows.
-func (n *Node) Peers() ([]Peer, error) {
+// Server is a member by raft's configuration.
+type Server struct {
+	Peer
+	Voter bool
+}
+
+// Servers are all members by the newest configuration that this node knows.
+func (n *Node) Servers() ([]Server, error) {
 	f := n.raft.GetConfiguration()
 	if err := f.Error(); err != nil {
 		return nil, fmt.Errorf("raftnode: configuration: %w", err)
 	}
-	var out []Peer
+	var out []Server
 	for _, s := range f.Configuration().Servers {
-		if s.Suffrage == raft.Voter {
-			out = append(out, Peer{ID: string(s.ID), Addr: string(s.Address)})
-		}
+		out = append(out, Server{Peer: Peer{ID: string(s.ID), Addr: string(s.Address)}, Voter: s.Suffrage == raft.Voter})
 	}
 	return out, nil
+}
+
+// Peers are the voting ones of Servers.
+func (n *Node) Peers() ([]Peer, error) {
+	servers, err := n.Servers()
+	var out []Peer
+	for _, s := range servers {
+		if s.Voter {
+			out = append(out, s.Peer)
+		}
+	}
+	return out, err
 }
 
 // enqueueTimeout is what remains of ctx; 0, without a deadline, waits on.

@@ -2,6 +2,7 @@ package apiclient
 
 import (
 	"context"
+	"encoding/json"
 	"net/url"
 
 	"meridian/edge"
@@ -44,4 +45,54 @@ func (c *Client) EdgeAccount(ctx context.Context, id string) ([]fsm.AccountView,
 func (c *Client) EdgeSubscription(ctx context.Context, id string) (fsm.SubscriptionView, error) {
 	var v fsm.SubscriptionView
 	return v, c.get(ctx, "/v1/subscriptions/"+url.PathEscape(id), &v)
+}
+
+// Members is who belongs to the node's region.
+func (c *Client) Members(ctx context.Context) (edge.Membership, error) {
+	var m edge.Membership
+	return m, c.get(ctx, "/v1/members", &m)
+}
+
+// leader is a client of the node that leads the region, with this client's token.
+func (c *Client) leader(ctx context.Context) (*Client, error) {
+	m, err := c.Members(ctx)
+	if err != nil || m.LeaderURL == "" || m.LeaderURL == c.base {
+		return c, err
+	}
+	return &Client{base: m.LeaderURL, token: c.token, http: c.http}, nil
+}
+
+// AddMember adds a node that waits to join, at the leader.
+func (c *Client) AddMember(ctx context.Context, id, raft string) error {
+	l, err := c.leader(ctx)
+	if err != nil {
+		return err
+	}
+	return l.post(ctx, "/v1/members", "", map[string]string{"id": id, "raft": raft}, nil)
+}
+
+// RemoveMember takes a node out of the region, at the leader.
+func (c *Client) RemoveMember(ctx context.Context, id string) error {
+	l, err := c.leader(ctx)
+	if err != nil {
+		return err
+	}
+	return l.do(ctx, "DELETE", "/v1/members/"+url.PathEscape(id), "", "", nil, nil)
+}
+
+// Transfer hands leadership over, to a node or with "" to the one that has the most.
+func (c *Client) Transfer(ctx context.Context, to string) error {
+	l, err := c.leader(ctx)
+	if err != nil {
+		return err
+	}
+	return l.post(ctx, "/v1/transfer", "", map[string]string{"to": to}, nil)
+}
+
+// SetPolicy changes the fields of the region's policy that a JSON object names, and
+// returns the whole as JSON.
+func (c *Client) SetPolicy(ctx context.Context, fields []byte) (string, error) {
+	var p json.RawMessage
+	err := c.do(ctx, "PUT", "/v1/policy", "", "application/json", fields, &p)
+	return string(p), err
 }

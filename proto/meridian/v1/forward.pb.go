@@ -295,8 +295,20 @@ type StatusReply struct {
 	RaftTerm        uint64                 `protobuf:"varint,3,opt,name=raft_term,json=raftTerm,proto3" json:"raft_term,omitempty"`
 	AppliedIndex    uint64                 `protobuf:"varint,4,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
 	IsLeader        bool                   `protobuf:"varint,5,opt,name=is_leader,json=isLeader,proto3" json:"is_leader,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// The highest feature level that the node can do; 0: a node of before levels.
+	Level uint64 `protobuf:"varint,6,opt,name=level,proto3" json:"level,omitempty"`
+	// The members that it knows: by its raft configuration, or, while it waits to
+	// found a region, those with which it would.
+	Members []*Member `protobuf:"bytes,7,rep,name=members,proto3" json:"members,omitempty"`
+	// Names the life of the node's directory.
+	Birth string `protobuf:"bytes,8,opt,name=birth,proto3" json:"birth,omitempty"`
+	// The node has no state: it waits for the others that are to found the region.
+	Waiting bool `protobuf:"varint,9,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	// The members that founded the region, with their births; none when it was
+	// founded by --found.
+	Founders      []*Member `protobuf:"bytes,10,rep,name=founders,proto3" json:"founders,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StatusReply) Reset() {
@@ -364,6 +376,109 @@ func (x *StatusReply) GetIsLeader() bool {
 	return false
 }
 
+func (x *StatusReply) GetLevel() uint64 {
+	if x != nil {
+		return x.Level
+	}
+	return 0
+}
+
+func (x *StatusReply) GetMembers() []*Member {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+func (x *StatusReply) GetBirth() string {
+	if x != nil {
+		return x.Birth
+	}
+	return ""
+}
+
+func (x *StatusReply) GetWaiting() bool {
+	if x != nil {
+		return x.Waiting
+	}
+	return false
+}
+
+func (x *StatusReply) GetFounders() []*Member {
+	if x != nil {
+		return x.Founders
+	}
+	return nil
+}
+
+type Member struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	RaftAddress   string                 `protobuf:"bytes,2,opt,name=raft_address,json=raftAddress,proto3" json:"raft_address,omitempty"`
+	Voter         bool                   `protobuf:"varint,3,opt,name=voter,proto3" json:"voter,omitempty"`
+	Birth         string                 `protobuf:"bytes,4,opt,name=birth,proto3" json:"birth,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Member) Reset() {
+	*x = Member{}
+	mi := &file_meridian_v1_forward_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Member) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Member) ProtoMessage() {}
+
+func (x *Member) ProtoReflect() protoreflect.Message {
+	mi := &file_meridian_v1_forward_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Member.ProtoReflect.Descriptor instead.
+func (*Member) Descriptor() ([]byte, []int) {
+	return file_meridian_v1_forward_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Member) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Member) GetRaftAddress() string {
+	if x != nil {
+		return x.RaftAddress
+	}
+	return ""
+}
+
+func (x *Member) GetVoter() bool {
+	if x != nil {
+		return x.Voter
+	}
+	return false
+}
+
+func (x *Member) GetBirth() string {
+	if x != nil {
+		return x.Birth
+	}
+	return ""
+}
+
 type HeadsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The newest log index of which the asker has this node's head.
@@ -376,7 +491,7 @@ type HeadsRequest struct {
 
 func (x *HeadsRequest) Reset() {
 	*x = HeadsRequest{}
-	mi := &file_meridian_v1_forward_proto_msgTypes[5]
+	mi := &file_meridian_v1_forward_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -388,7 +503,7 @@ func (x *HeadsRequest) String() string {
 func (*HeadsRequest) ProtoMessage() {}
 
 func (x *HeadsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_meridian_v1_forward_proto_msgTypes[5]
+	mi := &file_meridian_v1_forward_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -401,7 +516,7 @@ func (x *HeadsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeadsRequest.ProtoReflect.Descriptor instead.
 func (*HeadsRequest) Descriptor() ([]byte, []int) {
-	return file_meridian_v1_forward_proto_rawDescGZIP(), []int{5}
+	return file_meridian_v1_forward_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *HeadsRequest) GetAfterIndex() uint64 {
@@ -432,7 +547,7 @@ type HeadsReply struct {
 
 func (x *HeadsReply) Reset() {
 	*x = HeadsReply{}
-	mi := &file_meridian_v1_forward_proto_msgTypes[6]
+	mi := &file_meridian_v1_forward_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -444,7 +559,7 @@ func (x *HeadsReply) String() string {
 func (*HeadsReply) ProtoMessage() {}
 
 func (x *HeadsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_meridian_v1_forward_proto_msgTypes[6]
+	mi := &file_meridian_v1_forward_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -457,7 +572,7 @@ func (x *HeadsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeadsReply.ProtoReflect.Descriptor instead.
 func (*HeadsReply) Descriptor() ([]byte, []int) {
-	return file_meridian_v1_forward_proto_rawDescGZIP(), []int{6}
+	return file_meridian_v1_forward_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *HeadsReply) GetPoints() [][]byte {
@@ -496,13 +611,24 @@ const file_meridian_v1_forward_proto_rawDesc = "" +
 	"\x05value\x18\x01 \x01(\fR\x05value\x12+\n" +
 	"\x04code\x18\x02 \x01(\x0e2\x17.meridian.v1.ResultCodeR\x04code\x12\x14\n" +
 	"\x05error\x18\x03 \x01(\tR\x05error\"\x0f\n" +
-	"\rStatusRequest\"\xac\x01\n" +
+	"\rStatusRequest\"\xd2\x02\n" +
 	"\vStatusReply\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12*\n" +
 	"\x11clock_unix_micros\x18\x02 \x01(\x03R\x0fclockUnixMicros\x12\x1b\n" +
 	"\traft_term\x18\x03 \x01(\x04R\braftTerm\x12#\n" +
 	"\rapplied_index\x18\x04 \x01(\x04R\fappliedIndex\x12\x1b\n" +
-	"\tis_leader\x18\x05 \x01(\bR\bisLeader\"R\n" +
+	"\tis_leader\x18\x05 \x01(\bR\bisLeader\x12\x14\n" +
+	"\x05level\x18\x06 \x01(\x04R\x05level\x12-\n" +
+	"\amembers\x18\a \x03(\v2\x13.meridian.v1.MemberR\amembers\x12\x14\n" +
+	"\x05birth\x18\b \x01(\tR\x05birth\x12\x18\n" +
+	"\awaiting\x18\t \x01(\bR\awaiting\x12/\n" +
+	"\bfounders\x18\n" +
+	" \x03(\v2\x13.meridian.v1.MemberR\bfounders\"k\n" +
+	"\x06Member\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12!\n" +
+	"\fraft_address\x18\x02 \x01(\tR\vraftAddress\x12\x14\n" +
+	"\x05voter\x18\x03 \x01(\bR\x05voter\x12\x14\n" +
+	"\x05birth\x18\x04 \x01(\tR\x05birth\"R\n" +
 	"\fHeadsRequest\x12\x1f\n" +
 	"\vafter_index\x18\x01 \x01(\x04R\n" +
 	"afterIndex\x12!\n" +
@@ -538,7 +664,7 @@ func file_meridian_v1_forward_proto_rawDescGZIP() []byte {
 }
 
 var file_meridian_v1_forward_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_meridian_v1_forward_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_meridian_v1_forward_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_meridian_v1_forward_proto_goTypes = []any{
 	(ResultCode)(0),        // 0: meridian.v1.ResultCode
 	(*ProposeBatch)(nil),   // 1: meridian.v1.ProposeBatch
@@ -546,23 +672,26 @@ var file_meridian_v1_forward_proto_goTypes = []any{
 	(*Result)(nil),         // 3: meridian.v1.Result
 	(*StatusRequest)(nil),  // 4: meridian.v1.StatusRequest
 	(*StatusReply)(nil),    // 5: meridian.v1.StatusReply
-	(*HeadsRequest)(nil),   // 6: meridian.v1.HeadsRequest
-	(*HeadsReply)(nil),     // 7: meridian.v1.HeadsReply
+	(*Member)(nil),         // 6: meridian.v1.Member
+	(*HeadsRequest)(nil),   // 7: meridian.v1.HeadsRequest
+	(*HeadsReply)(nil),     // 8: meridian.v1.HeadsReply
 }
 var file_meridian_v1_forward_proto_depIdxs = []int32{
 	3, // 0: meridian.v1.ProposeResults.results:type_name -> meridian.v1.Result
 	0, // 1: meridian.v1.Result.code:type_name -> meridian.v1.ResultCode
-	1, // 2: meridian.v1.Forward.Propose:input_type -> meridian.v1.ProposeBatch
-	4, // 3: meridian.v1.Forward.Status:input_type -> meridian.v1.StatusRequest
-	6, // 4: meridian.v1.Forward.Heads:input_type -> meridian.v1.HeadsRequest
-	2, // 5: meridian.v1.Forward.Propose:output_type -> meridian.v1.ProposeResults
-	5, // 6: meridian.v1.Forward.Status:output_type -> meridian.v1.StatusReply
-	7, // 7: meridian.v1.Forward.Heads:output_type -> meridian.v1.HeadsReply
-	5, // [5:8] is the sub-list for method output_type
-	2, // [2:5] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	6, // 2: meridian.v1.StatusReply.members:type_name -> meridian.v1.Member
+	6, // 3: meridian.v1.StatusReply.founders:type_name -> meridian.v1.Member
+	1, // 4: meridian.v1.Forward.Propose:input_type -> meridian.v1.ProposeBatch
+	4, // 5: meridian.v1.Forward.Status:input_type -> meridian.v1.StatusRequest
+	7, // 6: meridian.v1.Forward.Heads:input_type -> meridian.v1.HeadsRequest
+	2, // 7: meridian.v1.Forward.Propose:output_type -> meridian.v1.ProposeResults
+	5, // 8: meridian.v1.Forward.Status:output_type -> meridian.v1.StatusReply
+	8, // 9: meridian.v1.Forward.Heads:output_type -> meridian.v1.HeadsReply
+	7, // [7:10] is the sub-list for method output_type
+	4, // [4:7] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_meridian_v1_forward_proto_init() }
@@ -576,7 +705,7 @@ func file_meridian_v1_forward_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_meridian_v1_forward_proto_rawDesc), len(file_meridian_v1_forward_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
