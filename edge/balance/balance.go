@@ -39,15 +39,38 @@ type Made struct {
 	Allowance    string // of the offering; "" = money given back
 	Subscription string // "" = the account's: a pool
 	Pool         string
-	From         int64 // pays for usage from here on, Unix seconds
-	Given        int64 // what it had when it was last given
+	First        int64 // when it was first given, Unix seconds: anniversaries are counted from here
+	From         int64 // start of the period that it was last given for
+	Given        int64 // what it had then
 	Children     []Child
+	Fired        []string // thresholds that were crossed since
 }
 
 // Child is what a subscription has used of a pool since it was last given.
 type Child struct {
 	Subscription string
 	Used         int64
+}
+
+// Use counts n more to a subscription's use of a pool.
+func (m *Made) Use(subscription string, n int64) {
+	for i := range m.Children {
+		if m.Children[i].Subscription == subscription {
+			m.Children[i].Used += n
+			return
+		}
+	}
+	m.Children = append(m.Children, Child{subscription, n})
+}
+
+// UsedBy is what a subscription has used of a pool since it was last given.
+func (m *Made) UsedBy(subscription string) int64 {
+	for i := range m.Children {
+		if m.Children[i].Subscription == subscription {
+			return m.Children[i].Used
+		}
+	}
+	return 0
 }
 
 // Available is what may still be held or charged; never negative.
@@ -103,6 +126,12 @@ func (b *Bucket) Uncharge(n int64) {
 // Take raises T by n: credited here.
 func (b *Bucket) Take(n int64) {
 	b.T += n
+	b.Check()
+}
+
+// Expire takes n of what is available off for good: its time is over.
+func (b *Bucket) Expire(n int64) {
+	b.S += n
 	b.Check()
 }
 

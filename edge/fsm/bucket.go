@@ -17,11 +17,23 @@ func (s *State) makeBucket(account string, unit journal.Unit, priority int, made
 	return b
 }
 
-// fileBucket puts a bucket in its place in the account's charging order.
+// fileBucket puts a bucket in its place in charging order: with its account's, or
+// with its subscription's if it is that one's alone. A company's account may have
+// thousands of those, and no other subscription ever asks them.
 func (s *State) fileBucket(b *balance.Bucket) {
-	list := append(s.byAccount[b.Account], b)
+	index, key := s.byAccount, b.Account
+	if b.Made != nil && b.Made.Subscription != "" {
+		index, key = s.own, b.Made.Subscription
+	}
+	list := append(index[key], b)
 	slices.SortFunc(list, balance.Before)
-	s.byAccount[b.Account] = list
+	index[key] = list
+}
+
+// spends tells whether fees may be paid from a bucket, and refunds go to it: it is
+// money, and no allowance.
+func spends(b *balance.Bucket, unit journal.Unit, now int64) bool {
+	return b.Unit == unit && (b.Expires == 0 || b.Expires > now) && (b.Made == nil || b.Made.Allowance == "")
 }
 
 // refund gives money back by an entry: to the first bucket that is not expired, or

@@ -97,6 +97,7 @@ func addPart(list *[]verify.Part, bucket string, amount int64) {
 // is available, then, while isolated, the offline allowance.
 func (s *State) pay(sess *Session, b *balance.Bucket, amount int64) {
 	s.beforeBucket(b)
+	whole := amount
 	addPart(&sess.Pending, b.ID, amount)
 	for i := range sess.Hold {
 		if h := &sess.Hold[i]; h.Bucket == b.ID {
@@ -109,6 +110,9 @@ func (s *State) pay(sess *Session, b *balance.Bucket, amount int64) {
 	sess.Hold = slices.DeleteFunc(sess.Hold, func(h verify.Part) bool { return h.Amount == 0 })
 	if lack := amount - b.Available(); lack > 0 {
 		s.borrow(b, lack)
+	}
+	if b.Made != nil && b.Made.Pool != "" {
+		b.Made.Use(sess.Subscription, whole)
 	}
 	paid := b.Charge(amount)
 	invariant.Check(paid == amount, "bucket %s pays %d of %d", b.ID, paid, amount)

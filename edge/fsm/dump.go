@@ -285,10 +285,16 @@ func (s *State) loadBuckets(r *canon.Reader, t *texts, format byte) {
 		if b.Wanted > b.G {
 			s.wanting[b.ID] = true
 		}
-		s.byAccount[b.Account] = append(list, b)
+		if b.Made != nil && b.Made.Subscription != "" {
+			s.own[b.Made.Subscription] = append(s.own[b.Made.Subscription], b)
+		} else {
+			s.byAccount[b.Account] = append(list, b)
+		}
 	}
-	for _, list := range s.byAccount {
-		slices.SortFunc(list, balance.Before)
+	for _, index := range [...]map[string][]*balance.Bucket{s.byAccount, s.own} {
+		for _, list := range index {
+			slices.SortFunc(list, balance.Before)
+		}
 	}
 }
 

@@ -61,8 +61,13 @@ func appendMade(w *canon.Writer, m *balance.Made) {
 	for _, v := range [...]string{m.Allowance, m.Subscription, m.Pool} {
 		w.String(v)
 	}
-	w.Varint(m.From)
-	w.Varint(m.Given)
+	for _, v := range [...]int64{m.First, m.From, m.Given} {
+		w.Varint(v)
+	}
+	w.Uvarint(uint64(len(m.Fired)))
+	for _, name := range m.Fired {
+		w.String(name)
+	}
 	w.Uvarint(uint64(len(m.Children)))
 	for _, c := range m.Children {
 		w.String(c.Subscription)
@@ -74,7 +79,10 @@ func readMade(r *canon.Reader, t *texts) *balance.Made {
 	if !r.Bool() {
 		return nil
 	}
-	m := &balance.Made{Allowance: t.one(r.String()), Subscription: r.String(), Pool: t.one(r.String()), From: r.Varint(), Given: r.Varint()}
+	m := &balance.Made{Allowance: t.one(r.String()), Subscription: r.String(), Pool: t.one(r.String()), First: r.Varint(), From: r.Varint(), Given: r.Varint()}
+	for n := r.Count(1); n > 0; n-- {
+		m.Fired = append(m.Fired, t.one(r.String()))
+	}
 	for n := r.Count(2); n > 0; n-- {
 		m.Children = append(m.Children, balance.Child{Subscription: r.String(), Used: r.Varint()})
 	}

@@ -165,3 +165,172 @@ func TestFreeAfterAndDisconnectAtTheMaximum(t *testing.T) {
 		r.want("overrun", r.sum(journal.KindOverrun), c.overrun)
 	}
 }
+
+// bundle brings 1 GB for each 30 days, then a GB costs 5.00.
+func bundle(change func(a *tariff.Allowance)) *tariff.Offering {
+	o := perGigabyte()
+	o.ID, o.Recurring = "bundle", tariff.EachDays(eur, 30)
+	a := tariff.Allowance{Name: "data", Unit: tariff.Bytes, Amount: 1_000_000_000, Every: &tariff.Period{Unit: tariff.Day, Count: 30}}
+	if change != nil {
+		change(&a)
+	}
+	o.Allowances = []tariff.Allowance{a}
+	return o
+}
+
+// session uses octets in a session of an hour that begins now, and stops.
+func (r *region) session(octets uint64) {
+	r.t.Helper()
+	start, id := r.now, fmt.Sprint("s", r.now, octets)
+	if res := r.login(id); res.Code != command.OK {
+		r.t.Fatalf("login: %s", res.Reason)
+	}
+	r.acct(command.Start, id, start, 0, 0)
+	r.acct(command.Interim, id, start, 1800, octets/2)
+	r.reloaded()
+	r.acct(command.Stop, id, start, 3600, octets)
+	r.tick(3600)
+}
+
+func (r *region) days(n int64) {
+	r.t.Helper()
+	for range n * 4 {
+		r.tick(6 * 3600)
+		r.apply(&command.Acked{Epoch: 1, Seq: r.s.Seq})
+	}
+}
+
+func TestABundlePaysBeforeMoney(t *testing.T) {
+	r := newRegion(t, 10*eur, bundle(nil))
+	r.session(600_000_000)
+	r.session(600_000_000)
+	r.want("paid", r.paid(), "given 1000000000, data:600000000=0<north/1/3, charge 600000000, data:400000000=0<north/1/3, usage:200000000=1000000, charge 400000000, charge 1000000")
+	r.want("left", r.available(), 8*eur)
+	b := r.s.buckets["north/1/3"]
+	r.want("of the bundle", fmt.Sprint(b.Available(), b.U, b.H), "0 0 0")
+}
+
+func TestWhatALimitSaysCoversBundleAndMoney(t *testing.T) {
+	o := bundle(nil)
+	o.Reservation.Quota = 1_200_000_000
+	r := newRegion(t, 10*eur, o)
+	r.want("limit", r.login("s").LimitUnits, 1_200_000_000)
+	r.want("held", fmt.Sprint(r.s.buckets["north/1/3"].H, r.s.buckets["a/cash"].H), "1000000000 1000000")
+	r.tick(121)
+	r.want("released", fmt.Sprint(r.s.buckets["north/1/3"].H, r.s.buckets["a/cash"].H), "0 0")
+}
+
+func TestWhatIsLeftAtARenewal(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		rollover *tariff.Rollover
+		want     string
+	}{
+		{"lost", nil, "expired 700000000, given 1000000000"},
+		{"kept up to a maximum, the new amount on top", &tariff.Rollover{Max: 500_000_000, Add: true}, "expired 200000000, given 1000000000"},
+		{"all of it", &tariff.Rollover{Max: 5_000_000_000, Add: true}, "given 1000000000"},
+		{"the kept amount is the new balance", &tariff.Rollover{Min: 100_000_000, Max: 500_000_000}, "expired 200000000"},
+		{"at least the minimum", &tariff.Rollover{Min: 900_000_000, Max: 900_000_000}, "given 200000000"},
+	} {
+		r := newRegion(t, 10*eur, bundle(func(a *tariff.Allowance) { a.Rollover = c.rollover }))
+		r.session(300_000_000)
+		r.want("first", r.paid(), "given 1000000000, data:300000000=0<north/1/3, charge 300000000")
+		r.entries = nil
+		r.days(30)
+		r.want(c.name, r.paid(), c.want)
+		r.reloaded()
+	}
+}
+
+func TestALapsedBundleExpiresAndComesBackWithThePeriod(t *testing.T) {
+	r := newRegion(t, eur, bundle(nil))
+	r.session(300_000_000)
+	r.entries = nil
+	r.days(29)
+	r.want("nothing yet", r.paid(), "")
+	r.days(2)
+	r.want("expired, and not given", r.paid(), "expired 700000000")
+	r.want("unpaid", r.login("x").Reason, command.ReasonUnpaid)
+	r.grant(2*eur, 0, 0)
+	r.want("given with the paid period", r.paid(), "expired 700000000, given 1000000000")
+}
+
+func TestAFactorAndAPriorityAndAFilter(t *testing.T) {
+	o := bundle(func(a *tariff.Allowance) { a.Priority, a.Factor = -1, tariff.Ratio{Num: 1, Den: 3} })
+	night := tariff.Allowance{Name: "night", Unit: tariff.Bytes, Amount: 200_000_000, Priority: -5, Every: &tariff.Period{Unit: tariff.Day, Count: 30}, Filter: tariff.Filter{Windows: []string{"night"}}}
+	o.Windows = []tariff.Window{{Name: "night", From: 22 * 3600, To: 6 * 3600}}
+	o.Allowances = append(o.Allowances, night)
+	r := newRegion(t, 10*eur, o)
+	r.session(100) // by day: 33.3 counts, rounded down once
+	r.want("factor", r.s.buckets["north/1/3"].S, 33)
+	for r.now%86400 < 22*3600 {
+		r.tick(1800)
+	}
+	r.session(300_000_000)
+	r.want("at night", r.s.buckets["north/1/4"].Available(), 0)
+	r.want("the rest", r.s.buckets["north/1/3"].S, 33+100_000_000/3)
+}
+
+func TestAPoolWithALimitForEachChild(t *testing.T) {
+	o := bundle(func(a *tariff.Allowance) { a.Shared = &tariff.Shared{Pool: "family", PerChild: 700_000_000} })
+	o.Recurring = tariff.EachDays(0, 30)
+	r := newRegion(t, 10*eur, o)
+	r.feed(feed.KindSubscription, "child", &feed.Subscription{ID: "child", Account: "a", Login: "c", Offering: "bundle"})
+	use := func(login string, octets uint64) {
+		start := r.now
+		r.apply(&command.Accounting{NAS: "nas", SessionID: login + fmt.Sprint(start), Login: login, Status: command.Stop, Event: start + 600, Seconds: 600, Out: octets, Giga: true})
+		r.tick(600)
+		r.reloaded()
+	}
+	use("c", 600_000_000)
+	use("c", 300_000_000)
+	use("u", 600_000_000)
+	r.want("paid", r.paid(), "given 1000000000, data:600000000=0<north/1/2, charge 600000000, data:100000000=0<north/1/2, usage:200000000=1000000, charge 100000000, charge 1000000, "+
+		"data:300000000=0<north/1/2, usage:300000000=1500000, charge 300000000, charge 1500000")
+	r.days(30)
+	r.entries = nil
+	use("c", 600_000_000)
+	r.want("a new period", r.paid(), "data:600000000=0<north/1/2, charge 600000000")
+}
+
+func TestBonusMoneyPaysUsageAndNoFee(t *testing.T) {
+	o := bundle(func(a *tariff.Allowance) { a.Name, a.Unit, a.Amount, a.Priority = "bonus", tariff.Money, int64(3*eur), -1 })
+	r := newRegion(t, 2*eur, o)
+	r.session(400_000_000)
+	r.want("paid", r.paid(), "given 3000000, usage:400000000=2000000, charge 2000000")
+	r.days(30)
+	r.want("the second fee is paid from cash", r.available(), 0)
+	r.days(30)
+	r.want("the third is not paid from the bonus", r.login("x").Reason, command.ReasonUnpaid)
+}
+
+func TestABlockingAllowanceEndsTheSession(t *testing.T) {
+	r := newRegion(t, 10*eur, bundle(func(a *tariff.Allowance) { a.Blocking = true }))
+	r.login("s")
+	r.acct(command.Start, "s", t0+1, 0, 0)
+	r.acct(command.Interim, "s", t0+1, 600, 1_000_000_000)
+	r.want("cut off", r.s.EffectsQueued() > 0, true)
+	r.acct(command.Stop, "s", t0+1, 610, 1_000_000_000)
+	r.want("money is not touched", r.available(), 9*eur)
+	r.want("login", r.login("t").Reason, command.ReasonNoBalance)
+}
+
+// What was given once ends with the offering; the other offering's comes.
+func TestAChangeOfOfferingEndsWhatHasNoTerm(t *testing.T) {
+	once := func(id, name string) *tariff.Offering {
+		o := bundle(func(a *tariff.Allowance) { a.Name, a.Every = name, nil })
+		o.ID, o.Recurring = id, nil
+		return o
+	}
+	r := newRegion(t, 10*eur, once("one", "gift"), once("two", "present"))
+	order := func(id, offering string) {
+		r.feed(feed.KindOrder, id, &feed.Order{ID: id, Subscription: "sub", Action: feed.ActionChange, Offering: offering})
+		r.days(1)
+	}
+	order("o1", "two")
+	order("o2", "one")
+	order("o3", "two")
+	r.want("once each", r.paid(), "given 1000000000, given 1000000000, expired 1000000000, expired 1000000000")
+	r.feed(feed.KindOrder, "end", &feed.Order{ID: "end", Subscription: "sub", Action: feed.ActionTerminate})
+	r.want("standing", r.s.subscriptions["sub"].Terminated, true)
+}

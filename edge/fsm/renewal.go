@@ -55,6 +55,7 @@ func (s *State) renewSoon(sub *Subscription) {
 		return
 	}
 	s.renew(sub)
+	s.giveAllowances(sub)
 }
 
 // payPeriod spends the fee at once, all or nothing.

@@ -212,7 +212,50 @@ func (w *twins) offering() error {
 		o.Usage[0].Rates[0].Fee, o.Usage[0].Rates[0].Next = money.Amount(w.rng.Int64N(2)*1000), w.rng.Int64N(3)*512
 		o.Reservation = tariff.Reservation{Quota: max(w.value(100_000), 1), TTLSeconds: 150 + w.rng.Int64N(500)}
 	}
+	if w.rng.IntN(2) == 0 {
+		w.enrich(o)
+	}
 	return w.row(feed.KindOffering, feed.OfferingKey(o.ID, o.Version), o)
+}
+
+// enrich adds what is beyond one plain price: windows, tiers whose price falls, a
+// second component, allowances of every kind. What may not be published is dropped
+// by row.
+func (w *twins) enrich(o *tariff.Offering) {
+	o.Windows = []tariff.Window{{Name: "odd", From: w.rng.IntN(86400), To: 1 + w.rng.IntN(86400)}}
+	price := func() tariff.Price { return tariff.Price{Amount: money.Amount(w.rng.Int64N(3000)), Per: 1 + w.rng.Int64N(1000)} }
+	if len(o.Usage) > 0 && w.rng.IntN(2) == 0 {
+		o.Usage[0].Rates = []tariff.Rate{{Price: price()}, {Window: "odd", Price: price(), Next: w.rng.Int64N(500)}}
+	} else if len(o.Usage) > 0 && w.rng.IntN(2) == 0 {
+		o.Usage[0].Rates = []tariff.Rate{{Mode: tariff.Volume, Tiers: []tariff.Tier{{UpTo: 1 + w.rng.Int64N(1_000_000), Price: price(), Flat: money.Amount(w.rng.Int64N(5000))}, {Price: price()}}}}
+	}
+	if w.rng.IntN(3) == 0 {
+		o.Usage = append(o.Usage, tariff.Usage{Name: "time", Unit: pick(w, tariff.Seconds, tariff.Bytes), Rates: []tariff.Rate{{Price: price(), Next: w.rng.Int64N(60)}}})
+		o.Reservation = tariff.Reservation{Quota: 5000, TTLSeconds: 170}
+	}
+	for i := range w.rng.IntN(4) {
+		a := tariff.Allowance{Name: pick(w, "one", "two", "three") + fmt.Sprint(i), Unit: pick(w, tariff.Bytes, tariff.Seconds, tariff.Money), Amount: 1 + w.value(10_000_000), Priority: w.rng.IntN(4) - 2}
+		if w.rng.IntN(3) > 0 {
+			a.Every = &tariff.Period{Unit: tariff.Day, Count: 1 + w.rng.IntN(3)}
+			a.Anchor = pick(w, "", tariff.Anniversary, tariff.Calendar)
+		} else if w.rng.IntN(2) == 0 {
+			a.ValidFor = &tariff.Period{Unit: pick(w, tariff.Day, tariff.Month), Count: 1}
+		}
+		if a.Every != nil && w.rng.IntN(2) == 0 {
+			a.Rollover = &tariff.Rollover{Max: w.rng.Int64N(20_000_000), Add: w.rng.IntN(2) == 0}
+		}
+		if w.rng.IntN(3) == 0 {
+			a.Shared = &tariff.Shared{Pool: "pool" + fmt.Sprint(i), PerChild: w.rng.Int64N(5_000_000)}
+		}
+		if a.Unit != tariff.Money && w.rng.IntN(2) == 0 {
+			a.Factor, a.Step = tariff.Ratio{Num: 1 + w.rng.Int64N(5), Den: 1 + w.rng.Int64N(5)}, w.rng.Int64N(1000)
+		}
+		if w.rng.IntN(4) == 0 {
+			a.Filter.Windows = []string{"odd"}
+		}
+		a.Blocking = w.rng.IntN(6) == 0
+		o.Allowances = append(o.Allowances, a)
+	}
 }
 
 func (w *twins) lease() error {

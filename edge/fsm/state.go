@@ -159,6 +159,7 @@ type State struct {
 	logins        map[string]*Subscription
 	buckets       map[string]*balance.Bucket
 	byAccount     map[string][]*balance.Bucket // in charging order
+	own           map[string][]*balance.Bucket // those that are one subscription's alone, the same way
 	accountSubs   map[string][]*Subscription
 	operators     map[string]*feed.Operator
 	sessions      map[journal.SessionKey]*Session
@@ -197,7 +198,7 @@ func New() *State {
 	return &State{
 		versions: map[entityKey]uint64{}, offerings: map[string][]*version{}, nas: map[string]*NAS{},
 		subscriptions: map[string]*Subscription{}, logins: map[string]*Subscription{},
-		buckets: map[string]*balance.Bucket{}, byAccount: map[string][]*balance.Bucket{}, accountSubs: map[string][]*Subscription{},
+		buckets: map[string]*balance.Bucket{}, byAccount: map[string][]*balance.Bucket{}, own: map[string][]*balance.Bucket{}, accountSubs: map[string][]*Subscription{},
 		operators: map[string]*feed.Operator{}, sessions: map[journal.SessionKey]*Session{}, bySessionID: map[nasSession][]*Session{},
 		reservations: map[string]*Reservation{}, answered: map[string]bool{}, waiting: map[string]feed.Order{}, wanting: map[string]bool{}, headroom: map[journal.Unit]total128{},
 		effects: map[uint64]*Effect{},
@@ -228,14 +229,14 @@ func (s *State) offeringVersion(id string, version uint32) *version {
 	return nil
 }
 
-// usable walks an account's buckets of a unit in charging order.
+// usable walks an account's buckets of money in a unit, in charging order.
 func (s *State) usable(account string, unit journal.Unit) []*balance.Bucket {
-	all := s.byAccount[account]
+	all, now := s.byAccount[account], s.seconds()
 	for i, b := range all {
-		if b.Unit != unit || (b.Expires != 0 && b.Expires <= s.seconds()) {
+		if !spends(b, unit, now) {
 			kept := slices.Clone(all[:i])
 			for _, b := range all[i:] {
-				if b.Unit == unit && (b.Expires == 0 || b.Expires > s.seconds()) {
+				if spends(b, unit, now) {
 					kept = append(kept, b)
 				}
 			}

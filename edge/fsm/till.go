@@ -32,17 +32,23 @@ func (s *State) fill(sub *Subscription, o *version, hold []verify.Part) *chargin
 	t := &s.till
 	all := s.byAccount[sub.Account]
 	t.wallet.Buckets, t.buckets, t.limits = t.wallet.Buckets[:0], t.buckets[:0], t.limits[:0]
-	t.buckets = slices.Grow(t.buckets, 2*len(all)) // pointers into it are kept
+	own := s.own[sub.ID]
+	t.buckets = slices.Grow(t.buckets, 2*len(all)+len(own)) // pointers into it are kept
 	t.limits = slices.Grow(t.limits, len(all))
-	for _, b := range all {
-		if x, ok := s.purse(b, sub, o); ok {
-			for _, h := range hold {
-				if h.Bucket == b.ID {
-					x.Value += h.Amount
+	for _, list := range [...][]*balance.Bucket{all, own} {
+		for _, b := range list {
+			if x, ok := s.purse(b, sub, o); ok {
+				for _, h := range hold {
+					if h.Bucket == b.ID {
+						x.Value += h.Amount
+					}
 				}
+				t.add(x)
 			}
-			t.add(x)
 		}
+	}
+	if len(own) > 0 {
+		slices.SortFunc(t.wallet.Buckets, charging.Before)
 	}
 	if s.Mode == command.Connected {
 		return &t.wallet
@@ -64,7 +70,23 @@ func (t *till) add(b charging.Bucket) {
 // or offering.
 func (s *State) purse(b *balance.Bucket, sub *Subscription, o *version) (charging.Bucket, bool) {
 	x := charging.Bucket{ID: b.ID, Name: tariff.MoneyBalance, Unit: tariff.Money, Priority: b.Priority, Expires: b.Expires, Value: b.Available()}
-	return x, b.Unit == journal.Unit(o.Currency)
+	if b.Made == nil || b.Made.Allowance == "" {
+		return x, b.Unit == journal.Unit(o.Currency)
+	}
+	for i := range o.Allowances {
+		a := &o.Allowances[i]
+		if a.Name != b.Made.Allowance && (a.Shared == nil || a.Shared.Pool != b.Made.Pool) || (a.Shared != nil) != (b.Made.Pool != "") || b.Unit != unitOf(o, a) {
+			continue
+		}
+		x.Name, x.Unit, x.Terms, x.Given = a.Name, a.Unit, o.terms[i], b.Made.Given
+		if a.Shared != nil && a.Shared.PerChild > 0 {
+			t := &s.till
+			t.limits = append(t.limits, charging.Limit{Left: max(a.Shared.PerChild-b.Made.UsedBy(sub.ID), 0)})
+			x.Limit = &t.limits[len(t.limits)-1]
+		}
+		return x, true
+	}
+	return x, false // the offering in force knows no allowance of this name
 }
 
 // sitting makes the charging state of a component of a session.

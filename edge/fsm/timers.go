@@ -73,6 +73,7 @@ func (s *State) handleTimer(t timer) bool {
 			s.beforeSubscription(sub)
 			sub.wake = 0
 			s.renew(sub)
+			s.giveAllowances(sub)
 			return true
 		}
 	case timerNASBoot:

@@ -14,7 +14,7 @@ func (o *Offering) Live() error {
 		field string
 		n     int
 	}{
-		{"services", len(o.Services)}, {"one_time", len(o.OneTime)}, {"allowances", len(o.Allowances)},
+		{"services", len(o.Services)}, {"one_time", len(o.OneTime)},
 		{"switches", len(o.Switches)}, {"thresholds", len(o.Thresholds)}, {"promotions", len(o.Promotions)},
 	} {
 		c.need(part.n == 0, part.field, part.n, notLive)
@@ -22,6 +22,9 @@ func (o *Offering) Live() error {
 	c.need(len(o.Recurring) <= 1, "recurring", len(o.Recurring), "the edges renew by one component: "+notLive)
 	for i := range o.Usage {
 		o.Usage[i].live(c.in("usage[%d]", i), o)
+	}
+	for i := range o.Allowances {
+		o.Allowances[i].live(c.in("allowances[%d]", i), o)
 	}
 	for i := range o.Recurring {
 		r := &o.Recurring[i]
@@ -51,4 +54,13 @@ func (u *Usage) live(c check, o *Offering) {
 		at := c.in("rates[%d]", i)
 		at.need(r.Zone == "", "zone", r.Zone, notLive)
 	}
+}
+
+func (a *Allowance) live(c check, o *Offering) {
+	c.need(oneOf(a.Unit, Bytes, Seconds, Money), "unit", a.Unit, "the edges meter bytes and seconds: "+notLive)
+	c.need(a.Every == nil || a.ValidFor == nil, "valid_for", a.ValidFor, "the edges keep what is given each period for that period: "+notLive)
+	c.need(!a.CarryOverage, "carry_overage", a.CarryOverage, notLive)
+	c.need(a.RatedBy == "", "rated_by", a.RatedBy, notLive)
+	c.need(len(a.Filter.Zones) == 0, "filter.zones", len(a.Filter.Zones), notLive)
+	c.need(!a.Blocking || o.Metered(), "blocking", a.Blocking, "usage that costs nothing goes on all the same: give it a price, or leave it out")
 }
