@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"meridian/edge/heads"
+	"meridian/edge/store"
 	"meridian/internal/journal"
 	"meridian/replication/forward"
 	"meridian/replication/identity"
@@ -57,6 +58,7 @@ type comparing struct {
 	signedAt int64                              // region time of the newest own signed head
 	upTo     uint64                             // own heads were looked at for signing
 	verdict  heads.Verdict
+	outdated error            // why this node waits to be upgraded
 	parted   string           // why this node stopped serving, "" while it serves
 	wrong    map[string]error // by node: what it sent last, if it could not have it
 	twice    error            // a node that signed two ledgers
@@ -95,7 +97,10 @@ func (n *Node) compareHeads(ctx context.Context) {
 	t := time.NewTicker(n.cfg.HeadsEach)
 	defer t.Stop()
 	for {
-		if damage := n.store.Damage(); damage != nil {
+		if damage := n.store.Damage(); errors.Is(damage, store.ErrTooOld) {
+			n.outdated(damage)
+			return
+		} else if damage != nil {
 			n.part("its own log contradicts its ledger: " + damage.Error())
 			return
 		}
@@ -247,7 +252,20 @@ func (n *Node) part(why string) {
 	n.heads.parted = why
 	n.heads.mu.Unlock()
 	n.logger.Error("this node stops serving", "why", why, "remedy", partedRemedy)
-	err := os.WriteFile(filepath.Join(n.cfg.Dir, partedFile), []byte(why+"\n"), 0o600)
+	n.endServing(os.WriteFile(filepath.Join(n.cfg.Dir, partedFile), []byte(why+"\n"), 0o600))
+}
+
+// outdated stops serving, as part does, until the node is upgraded: its directory is
+// good.
+func (n *Node) outdated(why error) {
+	n.heads.mu.Lock()
+	n.heads.outdated = why
+	n.heads.mu.Unlock()
+	n.logger.Error("this node stops serving", "why", why)
+	n.endServing(nil)
+}
+
+func (n *Node) endServing(err error) {
 	n.stopServing()
 	if err = errors.Join(err, n.closeRADIUS(), n.store.Close()); err != nil {
 		n.logger.Error("stop serving", "error", err)

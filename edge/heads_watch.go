@@ -9,6 +9,7 @@ import (
 
 	"meridian/edge/fsm"
 	"meridian/edge/heads"
+	"meridian/edge/store"
 	"meridian/ops/metrics"
 )
 
@@ -16,6 +17,9 @@ import (
 func (n *Node) partedFrom() error {
 	n.heads.mu.Lock()
 	defer n.heads.mu.Unlock()
+	if n.heads.outdated != nil {
+		return n.heads.outdated
+	}
 	if n.heads.parted == "" {
 		return nil
 	}
@@ -25,7 +29,7 @@ func (n *Node) partedFrom() error {
 // headsDiffer is the problem that this node parted, or sees others differ.
 func (n *Node) headsDiffer() error {
 	if err := n.partedFrom(); err != nil {
-		return err
+		return except(err, store.ErrTooOld)
 	}
 	n.heads.mu.Lock()
 	defer n.heads.mu.Unlock()
@@ -96,4 +100,19 @@ func (n *Node) headsSamples(add func(name string, v float64, labels ...string)) 
 	hashes, spent := n.store.StateHashes()
 	add("state_hashes_total", float64(hashes))
 	add("state_hash_seconds_total", spent.Seconds())
+}
+
+// except is nil instead of an error of one kind, which another alarm tells.
+func except(err, kind error) error {
+	if errors.Is(err, kind) {
+		return nil
+	}
+	return err
+}
+
+// versionTooOld is the problem that this node waits to be upgraded.
+func (n *Node) versionTooOld() error {
+	n.heads.mu.Lock()
+	defer n.heads.mu.Unlock()
+	return n.heads.outdated
 }

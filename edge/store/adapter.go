@@ -20,6 +20,7 @@ import (
 // no rule in it.
 type adapter struct {
 	node     string
+	level    uint64 // highest feature level that this node can do
 	segments *segments
 	changed  func(feed, acked bool)
 	heads    *heads
@@ -36,11 +37,11 @@ type adapter struct {
 // Apply implements raft.FSM.
 func (a *adapter) Apply(l *raft.Log) any { return a.ApplyBatch([]*raft.Log{l})[0] }
 
-// ApplyBatch implements raft.BatchingFSM. A log entry that this version cannot
-// read ends the process: going on would make this replica differ from its peers.
-// When the disk has failed, or holds other entries than the log makes, nothing is
-// applied any more and the results are that error. What is committed is applied
-// when the files are opened anew.
+// ApplyBatch implements raft.BatchingFSM. A log entry that no version can read ends
+// the process: going on would make this replica differ from its peers. When the disk
+// has failed, or holds other entries than the log makes, or an entry is of a later
+// version, nothing is applied any more and the results are that error. What is
+// committed is applied when the files are opened anew, or by the version that can.
 func (a *adapter) ApplyBatch(logs []*raft.Log) []any {
 	results := make([]any, len(logs))
 	if err := a.unfit(); err != nil {
@@ -92,9 +93,10 @@ func (a *adapter) keep(entries []verify.RawEntry) error {
 	return a.onlyDisk(a.noted(a.segments.append(entries)))
 }
 
-// noted keeps an error that says the segments were altered.
+// noted keeps an error that says the segments were altered, or this version is too
+// old.
 func (a *adapter) noted(err error) error {
-	if errors.Is(err, ErrDamaged) {
+	if errors.Is(err, ErrDamaged) || errors.Is(err, ErrTooOld) {
 		a.damage.CompareAndSwap(nil, &err)
 	}
 	return err
@@ -112,6 +114,15 @@ func (a *adapter) onlyDisk(err error) error {
 
 func (a *adapter) applyEntry(l *raft.Log) ([]command.Result, error) {
 	commands, err := command.DecodeBatch(l.Data)
+	if errors.Is(err, command.ErrUnknown) {
+		return nil, a.noted(fmt.Errorf("%w: log index %d: %w", ErrTooOld, l.Index, err))
+	}
+	if err == nil {
+		err = a.canDo(l.Index, commands)
+	}
+	if errors.Is(err, ErrTooOld) {
+		return nil, err
+	}
 	if err != nil {
 		panic(fmt.Sprintf("edge/store: node %s stops at log index %d: %v", a.node, l.Index, err))
 	}
@@ -131,6 +142,20 @@ func (a *adapter) applyEntry(l *raft.Log) ([]command.Result, error) {
 		}
 	}
 	return out, nil
+}
+
+// canDo refuses an entry that raises the region's level above this node's.
+func (a *adapter) canDo(index uint64, commands []command.Command) error {
+	for _, c := range commands {
+		if up, ok := c.(*command.SetLevel); ok && up.Level > a.level {
+			return a.noted(tooOld(fmt.Sprintf("log index %d", index), up.Level, a.level))
+		}
+	}
+	return nil
+}
+
+func tooOld(where string, region, node uint64) error {
+	return fmt.Errorf("%w: at %s the region's feature level is %d, this version can do %d: upgrade this node", ErrTooOld, where, region, node)
 }
 
 // head keeps where this replica stands after a tick, with the hash of a part of
@@ -193,6 +218,9 @@ func (a *adapter) restore(rc io.Reader) error {
 		return err
 	}
 	state := snap.state
+	if state.Level > a.level {
+		return tooOld("the snapshot", state.Level, a.level)
+	}
 	if first, last := a.segments.bounds(); last < state.Acked || first > state.Acked+1 {
 		if err := a.segments.reset(state.Acked); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"meridian/edge/command"
+	"meridian/edge/fsm"
 	"meridian/internal/canon"
 	"meridian/internal/verify"
 	"meridian/replication/forward"
@@ -32,11 +33,29 @@ func (s *Store) Propose(c command.Command, done func(command.Result, error)) {
 		done(command.Result{}, fmt.Errorf("%w: %T of %d octets, at most %d are allowed; split it", forward.ErrInvalid, c, len(raw), canon.MaxBytes))
 		return
 	}
+	if err := s.levelAllows(c); err != nil {
+		done(command.Result{}, err)
+		return
+	}
 	if err := s.refuses(c); err != nil {
 		done(command.Result{}, err)
 		return
 	}
 	s.enqueue(&pending{raw: raw, deadline: time.Now().Add(s.cfg.ProposeTimeout), done: done})
+}
+
+// levelAllows refuses a command that some voter could not read.
+func (s *Store) levelAllows(c command.Command) error {
+	needs := s.cfg.levelOf(c)
+	if needs <= command.FirstLevel {
+		return nil
+	}
+	var level uint64
+	s.View(func(st *fsm.State) { level = st.Level })
+	if level < needs {
+		return fmt.Errorf("%w: it is %d and %T needs %d: upgrade every node, and it rises by itself", ErrLevel, level, c, needs)
+	}
+	return nil
 }
 
 func (s *Store) enqueue(p *pending) {

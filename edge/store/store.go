@@ -30,6 +30,11 @@ var (
 	ErrDisk = errors.New("edge/store: the node's disk takes nothing")
 	// ErrDiskLow: the leader's disk is nearly full; nothing was proposed.
 	ErrDiskLow = errors.New("edge/store: the leader's disk is nearly full, no new work is taken")
+	// ErrLevel: the region's feature level is too low for the command; nothing was
+	// proposed.
+	ErrLevel = errors.New("edge/store: the region's feature level is too low")
+	// ErrTooOld: the region's log or snapshot is of a later version than this node's.
+	ErrTooOld = errors.New("edge/store: this node's version is too old for its region")
 	// ErrClosed: the store is closing.
 	ErrClosed = errors.New("edge/store: closed")
 	// ErrTrimmed: entries that were asked for are acknowledged and gone.
@@ -43,6 +48,9 @@ type Config struct {
 	Found bool            // found the region with Peers, if there is no state yet
 	Ring  *seal.Ring      // seals segments and snapshots
 	Disk  disk.Config     // its Dir is Raft.Dir
+	Level uint64          // the highest feature level that this node can do
+	// levelOf is command.LevelOf, unless a test makes it another version's.
+	levelOf func(command.Command) uint64
 
 	QueueMax       int           // commands waiting for a place in the log; more are refused
 	BatchMax       int           // commands in one log entry
@@ -57,7 +65,7 @@ type Config struct {
 // DefaultConfig returns the limits; Raft, Peers, Ring and Logger are to be given.
 func DefaultConfig() Config {
 	return Config{
-		Raft: raftnode.DefaultConfig(), Disk: disk.DefaultConfig(), QueueMax: 65536, BatchMax: 1024, BatchesMax: 4,
+		Raft: raftnode.DefaultConfig(), Disk: disk.DefaultConfig(), Level: command.Level, levelOf: command.LevelOf, QueueMax: 65536, BatchMax: 1024, BatchesMax: 4,
 		Linger: 4 * time.Millisecond, ProposeTimeout: 10 * time.Second, SegmentBytes: 8 << 20,
 	}
 }
@@ -74,6 +82,7 @@ func (c *Config) Validate() error {
 		value any
 	}{
 		{"Peers", c.Found && len(c.Peers) == 0, c.Peers}, {"Ring", c.Ring == nil, nil}, {"Logger", c.Logger == nil, nil},
+		{"Level", c.Level < command.FirstLevel || c.levelOf == nil, c.Level},
 		{"QueueMax", c.QueueMax < 1, c.QueueMax}, {"BatchMax", c.BatchMax < 1 || c.BatchMax > command.MaxBatch, c.BatchMax},
 		{"BatchesMax", c.BatchesMax < 1, c.BatchesMax}, {"Linger", c.Linger < 0, c.Linger},
 		{"ProposeTimeout", c.ProposeTimeout <= 0, c.ProposeTimeout}, {"SegmentBytes", c.SegmentBytes < 4096, c.SegmentBytes},
@@ -192,7 +201,7 @@ func (s *Store) openReplica() (*replica, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &adapter{node: s.cfg.Raft.NodeID, segments: seg, state: fsm.New(), changed: s.changed, heads: &s.heads, damage: &s.damage}
+	a := &adapter{node: s.cfg.Raft.NodeID, level: s.cfg.Level, segments: seg, state: fsm.New(), changed: s.changed, heads: &s.heads, damage: &s.damage}
 	a.held = &holdMeter{guard: a.mu.RLocker(), most: &s.snapshotHold}
 	n, err := raftnode.Open(s.cfg.Raft, a)
 	if damage := s.Damage(); damage != nil { // raft itself only says that it cannot restore
