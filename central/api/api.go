@@ -109,6 +109,7 @@ func (a *API) routes() {
 	post("/v1/subscriptions/password", access.Writer, MaxBody, a.setPassword)
 	post("/v1/nas", access.Writer, MaxBody, a.registerNAS)
 	post("/v1/deposits", access.Writer, MaxBody, a.deposit)
+	post("/v1/chargebacks", access.Writer, MaxBody, a.chargeback)
 	post("/v1/orders", access.Writer, MaxBody, a.placeOrder)
 	post("/v1/subscribers", access.Writer, MaxSubscribers, a.importSubscribers)
 	post("/v1/offerings", access.Admin, MaxCatalog, a.publish)

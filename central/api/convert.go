@@ -231,6 +231,22 @@ type bucketBody struct {
 	Credited int64       `json:"credited"`
 	Debited  int64       `json:"debited"`
 	Leases   []leaseBody `json:"leases"`
+	Claims   []claimBody `json:"claims"` // open ones
+}
+
+type claimBody struct {
+	ID      string `json:"id"`
+	Account string `json:"account"`
+	Kind    string `json:"kind"`
+	Payment string `json:"payment,omitempty"`
+	Amount  int64  `json:"amount"`
+	Served  int64  `json:"served"`
+	At      string `json:"at"`
+	Reason  string `json:"reason,omitempty"`
+}
+
+func claimOf(c buckets.Claim) claimBody {
+	return claimBody{ID: c.ID, Account: c.Account, Kind: string(c.Kind), Payment: c.Payment, Amount: c.Amount, Served: c.Served, At: instant(c.At), Reason: c.Reason}
 }
 
 type leaseBody struct {
@@ -242,13 +258,17 @@ type leaseBody struct {
 	Returned int64  `json:"returned"`
 	Borrowed int64  `json:"borrowed"`
 	Repaid   int64  `json:"repaid"`
+	Reclaim  int64  `json:"reclaim_to,omitempty"`
 }
 
 func bucketOf(s buckets.State) bucketBody {
-	out := bucketBody{ID: s.ID, Unit: string(s.Unit), Home: s.Home, Credited: s.Credited, Debited: s.Debited, Leases: []leaseBody{}}
+	out := bucketBody{ID: s.ID, Unit: string(s.Unit), Home: s.Home, Credited: s.Credited, Debited: s.Debited, Leases: []leaseBody{}, Claims: []claimBody{}}
+	for _, c := range s.Claims {
+		out.Claims = append(out.Claims, claimOf(c))
+	}
 	for _, l := range s.Leases {
 		t := l.Totals
-		out.Leases = append(out.Leases, leaseBody{Region: l.Region, Epoch: l.Epoch, Granted: t.G, Taken: t.T, Spent: t.S, Returned: t.X, Borrowed: t.B, Repaid: t.P})
+		out.Leases = append(out.Leases, leaseBody{Region: l.Region, Epoch: l.Epoch, Granted: t.G, Taken: t.T, Spent: t.S, Returned: t.X, Borrowed: t.B, Repaid: t.P, Reclaim: l.ReclaimTo})
 	}
 	return out
 }

@@ -125,6 +125,33 @@ func (a *API) deposit(ctx context.Context, tx store.Tx, r request) (outcome, err
 	return outcome{object: "payment/" + got[0].ID, after: paymentOf(got[0])}, nil
 }
 
+// chargeback books a payment that the bank or card company took back.
+func (a *API) chargeback(ctx context.Context, tx store.Tx, r request) (outcome, error) {
+	var in struct {
+		Payment string `json:"payment"`
+		Amount  string `json:"amount"`
+		Reason  string `json:"reason"`
+	}
+	if err := decode(r.body, &in); err != nil {
+		return outcome{}, err
+	}
+	taken := payments.Taken{Payment: in.Payment, Reason: in.Reason}
+	if in.Amount != "" {
+		var err error
+		if taken.Amount, err = amount("amount", in.Amount); err != nil {
+			return outcome{}, err
+		}
+		if taken.Amount == 0 {
+			return outcome{}, fault.Bad("amount", in.Amount, "nothing would be taken back", "give more than zero, or leave it out for all")
+		}
+	}
+	claim, err := a.Payments.ChargebackTx(ctx, tx, taken)
+	if err != nil {
+		return outcome{}, err
+	}
+	return outcome{object: "claim/" + claim.ID, after: claimOf(claim)}, nil
+}
+
 func (a *API) placeOrder(ctx context.Context, tx store.Tx, r request) (outcome, error) {
 	var in struct {
 		ID           string `json:"id"`

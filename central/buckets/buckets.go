@@ -78,14 +78,16 @@ type Lease struct {
 	FeedVersion uint64 // version of the newest feed row
 }
 
-// State is a bucket with all its leases, by (region, epoch).
+// State is a bucket with all its leases, by (region, epoch), and the claims on it
+// that are open.
 type State struct {
 	Bucket
 	Leases []Lease
+	Claims []Claim
 }
 
-// Unleased is what no region holds: credited − debited − ΣG + ΣX. It may be
-// negative only while a claim is open.
+// Unleased is what no region holds: credited − debited − ΣG + ΣX. It is never
+// negative: what is owed beyond it is a claim.
 func (s *State) Unleased() (int64, error) {
 	sum, err := money.Sub(money.Amount(s.Credited), money.Amount(s.Debited))
 	for i := range s.Leases {
@@ -122,13 +124,15 @@ func (s *State) Open(region string, epoch uint64) (*Lease, bool) {
 	return &s.Leases[len(s.Leases)-1], true
 }
 
-// Grant raises the lease's G by at most amount, and by no more than is unleased;
-// it returns by how much. What would take G beyond MaxTotal stays unleased.
+// Grant raises the lease's G by at most amount, and by no more than is unleased and
+// not owed to a claim; it returns by how much. What would take G beyond MaxTotal stays
+// unleased.
 func (s *State) Grant(l *Lease, amount int64) (int64, error) {
 	free, err := s.Unleased()
 	if err != nil {
 		return 0, err
 	}
+	free -= s.OpenClaims()
 	grant := min(amount, free, MaxTotal-l.Totals.G)
 	if grant <= 0 {
 		return 0, nil
@@ -172,8 +176,8 @@ type Delta struct {
 type Store interface {
 	// InsertBuckets adds buckets; store.ErrExists when one is there.
 	InsertBuckets(ctx context.Context, buckets []Bucket) error
-	// Load returns the buckets that exist, by id, with all their leases, and in
-	// a writing transaction keeps other writers of them waiting.
+	// Load returns the buckets that exist, by id, with all their leases and open
+	// claims, and in a writing transaction keeps other writers of them waiting.
 	Load(ctx context.Context, ids []string) ([]State, error)
 	// SaveBuckets writes home, allowance, credited and debited.
 	SaveBuckets(ctx context.Context, buckets []Bucket) error
@@ -186,4 +190,16 @@ type Store interface {
 	Raise(ctx context.Context, region string, epoch uint64, deltas []Delta) error
 	// OfAccount lists an account's buckets by id.
 	OfAccount(ctx context.Context, account string) ([]State, error)
+
+	// InsertClaim adds a claim; store.ErrExists when its id is taken.
+	InsertClaim(ctx context.Context, c Claim) error
+	// SaveClaims writes what was served of claims that exist.
+	SaveClaims(ctx context.Context, claims []Claim) error
+	// ClaimsOf lists an account's claims made in [from, to), Unix microseconds, by
+	// (at, id), served ones too, at most limit.
+	ClaimsOf(ctx context.Context, account string, from, to int64, limit int) ([]Claim, error)
+	// ClaimedBefore is what was claimed of an account in all before an instant.
+	ClaimedBefore(ctx context.Context, account string, before int64) (int64, error)
+	// ClaimedOf is what was claimed of a payment in all.
+	ClaimedOf(ctx context.Context, payment string) (int64, error)
 }

@@ -24,7 +24,7 @@ func TestGrant(t *testing.T) {
 		{"taken in regions is never granted", 100, 0, []Totals{{G: 100, T: 500, S: 20, B: 7}}, 50, 0, 0},
 		{"nothing asked", 100, 0, nil, 0, 0, 100},
 		{"less than nothing asked", 100, 0, nil, -5, 0, 100},
-		{"a claim is open", 10, 50, nil, 5, 0, -40},
+		{"overdrawn", 10, 50, nil, 5, 0, -40},
 		{"no more than a lease may be granted", MaxTotal, 0, []Totals{{G: MaxTotal, X: MaxTotal + 50}}, MaxTotal + 40, MaxTotal, 50},
 	} {
 		s := &State{Bucket: Bucket{ID: "b", Credited: c.credited, Debited: c.debited}}

@@ -83,6 +83,10 @@ func scanPayment(r pgx.CollectableRow) (p payments.Payment, err error) {
 	return p, err
 }
 
+func (t paymentStore) Get(ctx context.Context, id string) ([]payments.Payment, error) {
+	return rows(ctx, t.tx, "payment", scanPayment, `SELECT `+paymentColumns+` FROM payments WHERE id = $1`, id)
+}
+
 func (t paymentStore) ByKeys(ctx context.Context, keys []string) ([]payments.Payment, error) {
 	return rows(ctx, t.tx, "payments by key", scanPayment, `SELECT `+paymentColumns+` FROM payments WHERE key = ANY($1::TEXT[]) ORDER BY key`, keys)
 }
@@ -190,10 +194,14 @@ func (t bucketStore) withLeases(ctx context.Context, found []buckets.Bucket) ([]
 	if err != nil {
 		return nil, err
 	}
+	claims, err := t.openClaims(ctx, found)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]buckets.State, len(found))
 	n := 0
 	for i, b := range found {
-		out[i].Bucket = b
+		out[i].Bucket, out[i].Claims = b, claims[b.ID]
 		for n < len(leases) && leases[n].Bucket == b.ID {
 			out[i].Leases = append(out[i].Leases, leases[n])
 			n++

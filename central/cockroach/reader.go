@@ -59,10 +59,11 @@ func (r *Reader) Close(ctx context.Context) error {
 func (r *Reader) Regions(ctx context.Context) ([]verify.Region, error) {
 	return rows(ctx, r.t, "regions", func(row pgx.CollectableRow) (v verify.Region, err error) {
 		var hash []byte
-		err = row.Scan(&v.Name, &v.Epoch, &v.Seq, &hash, &v.FeedLast, &v.Held)
+		err = row.Scan(&v.Name, &v.Epoch, &v.Seq, &hash, &v.FeedLast, &v.Waiting, &v.Held)
 		copy(v.Hash[:], hash)
 		return v, err
-	}, `SELECT r.name, r.epoch, e.seq, e.hash, h.last, coalesce(k.reason, '') FROM regions AS r
+	}, `SELECT r.name, r.epoch, e.seq, e.hash, h.last,
+			EXISTS (SELECT 1 FROM feed_pending AS p WHERE p.region = r.name), coalesce(k.reason, '') FROM regions AS r
 		JOIN epochs AS e ON e.region = r.name AND e.epoch = r.epoch
 		JOIN feed_heads AS h ON h.region = r.name LEFT JOIN region_holds AS k ON k.region = r.name ORDER BY r.name`)
 }
@@ -153,12 +154,23 @@ func (r *Reader) Buckets(ctx context.Context, fn func(verify.CentreBucket) error
 		if err != nil {
 			return nil, err
 		}
-		return bucketStore{r.t}.withLeases(ctx, found)
+		states, err := bucketStore{r.t}.withLeases(ctx, found)
+		if err != nil {
+			return nil, err
+		}
+		all, err := bucketStore{r.t}.allClaims(ctx, found)
+		for i := range states {
+			states[i].Claims = all[states[i].ID]
+		}
+		return states, err
 	}, func(s buckets.State) error {
 		b := verify.CentreBucket{ID: s.ID, Account: s.Account, Unit: s.Unit, Credited: s.Credited, Debited: s.Debited}
 		for _, l := range s.Leases {
 			t := l.Totals
 			b.Leases = append(b.Leases, verify.LeaseTotals{Region: l.Region, Epoch: l.Epoch, G: t.G, T: t.T, S: t.S, X: t.X, B: t.B, P: t.P})
+		}
+		for _, c := range s.Claims {
+			b.Claims = append(b.Claims, verify.ClaimTotals{ID: c.ID, Amount: c.Amount, Served: c.Served})
 		}
 		return fn(b)
 	})

@@ -17,7 +17,6 @@ import (
 	"meridian/central/accounts"
 	"meridian/central/buckets"
 	"meridian/central/fault"
-	"meridian/central/feed"
 	"meridian/central/store"
 	"meridian/internal/canon"
 	"meridian/internal/journal"
@@ -181,10 +180,7 @@ func (s *Service) take(ctx context.Context, tx store.Tx, fresh []Deposit, made m
 	if err := s.Stores(tx).Insert(ctx, list); err != nil {
 		return fmt.Errorf("store %d payments: %w", len(list), err)
 	}
-	if err := s.Books.Post(ctx, tx, "payment/"+list[0].ID, journals); err != nil {
-		return err
-	}
-	return s.save(ctx, tx, states, epochs)
+	return s.save(ctx, tx, "payment/"+list[0].ID, states, epochs, journals, now)
 }
 
 // load reads what fresh deposits credit and checks account and currency.
@@ -224,11 +220,15 @@ func (s *Service) load(ctx context.Context, tx store.Tx, fresh []Deposit) ([]buc
 	return states, at, c.Err()
 }
 
-// credit raises what the bucket was credited and grants it to its home.
+// credit raises what the bucket was credited and looks up its home's epoch.
 func (s *Service) credit(ctx context.Context, tx store.Tx, state *buckets.State, amount int64, epochs map[string]uint64) error {
 	if err := state.Credit(amount); err != nil {
 		return fault.Bad("amount", money.Amount(amount).String(), err.Error(), "deposit less, or into another account")
 	}
+	return s.epoch(ctx, tx, state, epochs)
+}
+
+func (s *Service) epoch(ctx context.Context, tx store.Tx, state *buckets.State, epochs map[string]uint64) error {
 	if state.Home == "" {
 		return nil
 	}
@@ -239,34 +239,33 @@ func (s *Service) credit(ctx context.Context, tx store.Tx, state *buckets.State,
 		}
 		epochs[state.Home] = epoch
 	}
-	l, _ := state.Open(state.Home, epochs[state.Home])
-	_, err := state.Grant(l, amount)
-	return err
+	return nil
 }
 
-// save writes buckets and leases once each, however many deposits they took.
-func (s *Service) save(ctx context.Context, tx store.Tx, states []buckets.State, epochs map[string]uint64) error {
+// save serves claims and leases what is left, and writes buckets and leases once
+// each, however many deposits they took.
+func (s *Service) save(ctx context.Context, tx store.Tx, writer string, states []buckets.State, epochs map[string]uint64, journals []journal.Journal, now int64) error {
 	changed := make([]buckets.Bucket, len(states))
-	var leases []buckets.Lease
-	var rows []feed.Change
+	var out buckets.Outcome
 	for i := range states {
-		state := &states[i]
-		changed[i] = state.Bucket
-		if state.Home == "" {
-			continue
-		}
-		l := state.Lease(state.Home, epochs[state.Home])
-		row, err := state.Announce(l)
+		o, err := states[i].Rebalance(epochs[states[i].Home], now)
 		if err != nil {
 			return err
 		}
-		leases, rows = append(leases, *l), append(rows, row)
+		out.Add(o)
+		changed[i] = states[i].Bucket
 	}
 	if err := s.Buckets(tx).SaveBuckets(ctx, changed); err != nil {
-		return fmt.Errorf("credit %d buckets: %w", len(changed), err)
+		return fmt.Errorf("save %d buckets: %w", len(changed), err)
 	}
-	if err := s.Buckets(tx).SaveLeases(ctx, leases); err != nil {
-		return fmt.Errorf("grant %d leases: %w", len(leases), err)
+	if err := s.Buckets(tx).SaveClaims(ctx, out.Claims); err != nil {
+		return fmt.Errorf("serve %d claims: %w", len(out.Claims), err)
 	}
-	return s.Feed.Append(ctx, tx, rows...)
+	if err := s.Buckets(tx).SaveLeases(ctx, out.Leases); err != nil {
+		return fmt.Errorf("grant %d leases: %w", len(out.Leases), err)
+	}
+	if err := s.Books.Post(ctx, tx, writer, append(journals, out.Journals...)); err != nil {
+		return err
+	}
+	return s.Feed.Append(ctx, tx, out.Rows...)
 }

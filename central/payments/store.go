@@ -24,6 +24,8 @@ type Payment struct {
 type Store interface {
 	// Insert adds payments; store.ErrExists when a key or id is taken.
 	Insert(ctx context.Context, payments []Payment) error
+	// Get returns the payment with an id, or nothing.
+	Get(ctx context.Context, id string) ([]Payment, error)
 	// ByKeys returns the payments with these idempotency keys, by key.
 	ByKeys(ctx context.Context, keys []string) ([]Payment, error)
 	// SumBefore is what an account paid in before an instant.

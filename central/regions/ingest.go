@@ -117,18 +117,8 @@ func (s *Service) accept(ctx context.Context, tx store.Tx, r Region, a *arrived)
 	if err := st.AppendEntries(ctx, records); err != nil {
 		return 0, fmt.Errorf("append %d entries: %w", len(records), err)
 	}
-	if len(out.opened) > 0 {
-		if err := s.Buckets(tx).InsertBuckets(ctx, out.opened); err != nil {
-			return 0, fmt.Errorf("open %d buckets made at the region: %w", len(out.opened), err)
-		}
-		if err := s.Buckets(tx).SaveLeases(ctx, out.leases); err != nil {
-			return 0, fmt.Errorf("open %d leases: %w", len(out.leases), err)
-		}
-	}
-	if len(out.deltas) > 0 {
-		if err := s.Buckets(tx).Raise(ctx, r.Name, r.Epoch, out.deltas); err != nil {
-			return 0, fmt.Errorf("raise %d leases: %w", len(out.deltas), err)
-		}
+	if err := s.raise(ctx, tx, r, &out, now); err != nil {
+		return 0, err
 	}
 	if err := s.Books.Post(ctx, tx, r.Name, out.journals); err != nil {
 		return 0, err

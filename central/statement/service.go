@@ -99,7 +99,11 @@ func (s *Service) open(ctx context.Context, tx store.Tx, out *Statement) error {
 	if err != nil {
 		return fmt.Errorf("sum payments: %w", err)
 	}
-	if out.Opening, err = opening(totals, paid); err != nil {
+	claimed, err := s.Buckets(tx).ClaimedBefore(ctx, out.Account, out.From)
+	if err != nil {
+		return fmt.Errorf("sum what was taken back: %w", err)
+	}
+	if out.Opening, err = opening(totals, paid, money.Amount(claimed)); err != nil {
 		return err
 	}
 	if totals[journal.KindOverrun] == 0 && totals[journal.KindOwed] == 0 {
@@ -126,8 +130,15 @@ func (s *Service) lines(ctx context.Context, tx store.Tx, out *Statement) error 
 	if err != nil {
 		return fmt.Errorf("read entries: %w", err)
 	}
-	if len(paid)+len(records) > MaxLines {
+	claims, err := s.Buckets(tx).ClaimsOf(ctx, out.Account, out.From, out.To, MaxLines+1)
+	if err != nil {
+		return fmt.Errorf("read what was taken back: %w", err)
+	}
+	if len(paid)+len(records)+len(claims) > MaxLines {
 		return tooLong()
+	}
+	for _, c := range claims {
+		out.Lines = append(out.Lines, Line{At: c.At, Kind: LineChargeback, Text: c.Reason, Amount: -money.Amount(c.Amount), Source: "claim/" + c.ID + "/0"})
 	}
 	for _, p := range paid {
 		out.Lines = append(out.Lines, Line{At: p.At, Kind: LinePayment, Text: p.Method + " " + p.Reference, Amount: p.Amount, Source: "payment/" + p.ID})

@@ -37,6 +37,9 @@ const (
 	LineOneTime  LineKind = "one_time"
 	LineCredit   LineKind = "credit"
 	LineOwed     LineKind = "owed"
+	// A payment that was taken back. It takes from the balance at once, below zero
+	// where the money was spent: then it is a claim that new credit serves first.
+	LineChargeback LineKind = "chargeback"
 )
 
 // Line is one line. Amount is what it adds to the balance, negative when it
@@ -109,9 +112,11 @@ func (s *sum) add(a money.Amount) {
 	}
 }
 
-// opening returns balance and debt that kinds' sums and payments lead to.
-func opening(totals map[journal.Kind]int64, paid money.Amount) (balance money.Amount, err error) {
+// opening returns the balance that kinds' sums, payments and what was taken back of
+// them lead to.
+func opening(totals map[journal.Kind]int64, paid, claimed money.Amount) (balance money.Amount, err error) {
 	s := sum{total: paid}
+	s.add(-claimed)
 	for _, k := range [...]struct {
 		kind journal.Kind
 		sign int64

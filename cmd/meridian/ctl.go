@@ -41,7 +41,7 @@ func ctlCommand() *cobra.Command {
 		c.show("status", "Show a node's view of itself and its region", "edge status --url http://127.0.1.1:8090", 0, "/status"),
 		c.show("account ID", "Show what the region knows of an account", "edge account acc000001 --url http://127.0.1.1:8090", 1, "/v1/accounts/%s"))
 	node.AddCommand(c.memberCommands()...)
-	cmd.AddCommand(region, account, node, c.catalog(), c.proposals(), c.deposit(), c.order(), c.password())
+	cmd.AddCommand(region, account, node, c.catalog(), c.proposals(), c.deposit(), c.chargeback(), c.order(), c.password())
 	return cmd
 }
 
@@ -108,6 +108,28 @@ func (c *ctl) deposit() *cobra.Command {
 	c.write(cmd, "/v1/deposits", func() any { return d })
 	mustMark(cmd, "account")
 	mustMark(cmd, "amount")
+	return cmd
+}
+
+func (c *ctl) chargeback() *cobra.Command {
+	var b struct {
+		Payment string `json:"payment"`
+		Amount  string `json:"amount,omitempty"`
+		Reason  string `json:"reason"`
+	}
+	cmd := &cobra.Command{
+		Use: "chargeback", Short: "Book a payment that the bank or card company took back", Args: cobra.NoArgs,
+		Long: "The subscriber owes it at once. What no region holds pays it now; the rest is a claim, served from what regions\n" +
+			"return and from new credit before anything else.",
+		Example: "  meridian ctl chargeback --payment 01J9Z3 --reason 'card company, case 4711'",
+	}
+	f := cmd.Flags()
+	f.StringVar(&b.Payment, "payment", "", "the payment's `id`")
+	f.StringVar(&b.Amount, "amount", "", "a `decimal` (default: all that was not taken back before)")
+	f.StringVar(&b.Reason, "reason", "", "who took it back and why")
+	c.write(cmd, "/v1/chargebacks", func() any { return b })
+	mustMark(cmd, "payment")
+	mustMark(cmd, "reason")
 	return cmd
 }
 

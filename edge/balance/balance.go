@@ -166,14 +166,15 @@ func (b *Bucket) Return() int64 {
 	return n
 }
 
-// Grant takes a lease's totals from the centre: G and ReclaimTo only rise, so a
-// repeated or older message changes nothing.
+// Grant takes a lease's totals from the centre: G only rises, so a repeated or older
+// message grants nothing. ReclaimTo is what the newest message says: the centre takes a
+// request back when it was served otherwise, and what was returned stays returned.
 func (b *Bucket) Grant(granted, reclaimTo, allowance int64) error {
 	if granted < 0 || reclaimTo < 0 || allowance < 0 {
 		return fmt.Errorf("lease of bucket %s: granted %d, reclaim_to %d, allowance %d: totals must not be negative", b.ID, granted, reclaimTo, allowance)
 	}
 	b.G = max(b.G, granted)
-	b.ReclaimTo = max(b.ReclaimTo, reclaimTo)
+	b.ReclaimTo = reclaimTo
 	b.Allowance = allowance
 	b.Check()
 	return nil

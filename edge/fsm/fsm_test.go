@@ -125,7 +125,9 @@ func TestReclaimIsServedFromWhatIsNotHeld(t *testing.T) {
 	r.acct(command.Stop, "s1", t0, 1, 20_000_000)
 	r.want("the rest when it is free", r.sum(journal.KindReturned), 900_000)
 	r.grant(1*eur, 900_000, 0)
-	r.want("an older target changes nothing", r.s.buckets["a/cash"].ReclaimTo, 1*eur)
+	r.grant(2*eur, 900_000, 0)
+	r.want("a request that was taken back asks nothing of new credit", r.available(), 1*eur)
+	r.want("what was returned stays returned", r.sum(journal.KindReturned), 900_000)
 }
 
 func TestPriceChangeSplitsTheRecordAndNeverReachesBack(t *testing.T) {

@@ -30,6 +30,7 @@ type auditor struct {
 	lives    map[journal.SessionKey]*life
 	failures []string
 	packets  int
+	checks   int // of V1–V9 while everything goes on
 	acks     int
 	late     int                      // reports that came again after days
 	since    map[string]time.Duration // what should not last, and since when it does
@@ -130,7 +131,7 @@ func (r *region) describe() (left []string) {
 // check runs V1–V9 on what is left, and the auditor's own arithmetic.
 func (a *auditor) check() (Summary, error) {
 	w := a.w
-	sum := Summary{Sessions: len(a.lives), Packets: a.packets, Acked: a.acks, Late: a.late, Cuts: w.office.cuts}
+	sum := Summary{Checks: a.checks, Sessions: len(a.lives), Packets: a.packets, Acked: a.acks, Late: a.late, Cuts: w.office.cuts}
 	for _, r := range w.regions {
 		sum.Crashes += r.crashes
 		sum.Partitions += r.partitions
@@ -143,20 +144,11 @@ func (a *auditor) check() (Summary, error) {
 	if err != nil {
 		return sum, fmt.Errorf("%s", strings.Join(append(broken, err.Error()), "\n"))
 	}
-	versions, err := w.office.services.Catalog.List(context.Background(), "", 0, 1000)
+	offerings, err := a.offerings()
 	if err != nil {
 		return sum, err
 	}
-	var offerings []*tariff.Offering
-	for i := range versions {
-		offerings = append(offerings, &versions[i].Offering)
-	}
-	for _, f := range verify.Check(context.Background(), w.office.store.Reader(), reports, &a.witness, verify.Options{Offerings: offerings}) {
-		if !f.OK {
-			broken = append(broken, f.ID+": "+f.Detail)
-		}
-	}
-	if len(broken) > 0 {
+	if broken = append(broken, a.verify(reports, offerings)...); len(broken) > 0 {
 		return sum, fmt.Errorf("%s", strings.Join(broken, "\n"))
 	}
 	books, err := a.read(offerings)
@@ -171,6 +163,72 @@ func (a *auditor) check() (Summary, error) {
 	return sum, nil
 }
 
+func (a *auditor) offerings() ([]*tariff.Offering, error) {
+	versions, err := a.w.office.services.Catalog.List(context.Background(), "", 0, 1000)
+	out := make([]*tariff.Offering, len(versions))
+	for i := range versions {
+		out[i] = &versions[i].Offering
+	}
+	return out, err
+}
+
+// verify runs V1–V9 and returns what is broken.
+func (a *auditor) verify(reports []verify.EdgeReport, offerings []*tariff.Offering) (broken []string) {
+	for _, f := range verify.Check(context.Background(), a.w.office.store.Reader(), reports, &a.witness, verify.Options{Offerings: offerings}) {
+		if !f.OK {
+			broken = append(broken, f.ID+": "+f.Detail)
+		}
+	}
+	return broken
+}
+
+// midway runs V1–V9 while everything goes on, as meridian verify does on a live
+// system: at a point of each region's log that a majority of its nodes has reached.
+// A region that cannot commit just then is looked at another time.
+func (a *auditor) midway() {
+	if a.w.calm || len(a.failures) > 0 {
+		return
+	}
+	for _, r := range a.w.regions {
+		if lead := r.lead(); lead == nil || !lead.ready || !lead.state.Configured {
+			return
+		}
+	}
+	var reports []verify.EdgeReport
+	for _, r := range a.w.regions {
+		i := r.leader
+		if _, err := r.propose(i, &command.Audit{}); err != nil {
+			return
+		}
+		lead := r.nodes[i]
+		for _, n := range r.nodes {
+			if n.up && n.applied == lead.applied {
+				reports = append(reports, r.report(n))
+			}
+		}
+	}
+	offerings, err := a.offerings()
+	if err != nil {
+		a.fail("read the catalog: %v", err)
+		return
+	}
+	a.checks++
+	for _, what := range a.verify(reports, offerings) {
+		a.fail("while everything goes on: %s", what)
+	}
+}
+
+// report is what a node answers to an audit.
+func (r *region) report(n *replica) verify.EdgeReport {
+	rep := n.state.Report()
+	rep.Node, rep.Index, rep.Entries = n.id, uint64(n.applied), n.entries
+	if r.w.cfg.Faults != (Faults{}) {
+		// The bound is stated for a region that takes reports and reaches its NAS.
+		rep.OverrunBound = -1
+	}
+	return rep
+}
+
 // reports asks every node of every region for its totals at one point of the log.
 func (a *auditor) reports() ([]verify.EdgeReport, error) {
 	var out []verify.EdgeReport
@@ -180,13 +238,7 @@ func (a *auditor) reports() ([]verify.EdgeReport, error) {
 		}
 		r.level()
 		for _, n := range r.nodes {
-			rep := n.state.Report()
-			rep.Node, rep.Index, rep.Entries = n.id, uint64(n.applied), n.entries
-			if a.w.cfg.Faults != (Faults{}) {
-				// The bound is stated for a region that takes reports and reaches its NAS.
-				rep.OverrunBound = -1
-			}
-			out = append(out, rep)
+			out = append(out, r.report(n))
 		}
 	}
 	return out, nil

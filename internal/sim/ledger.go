@@ -28,6 +28,7 @@ type books struct {
 	barred           map[string]bool               // subscriptions, by the orders executed
 	offering         map[string]string             // the same, where one changed it
 	paidFrom         map[string]int64              // subscriptions, start of the newest period
+	served           map[string]int64              // debited at the centre for claims, by account
 }
 
 // priced is a stretch of a session that one version of an offering prices: it is
@@ -44,7 +45,7 @@ type priced struct {
 func (a *auditor) read(offerings []*tariff.Offering) (*books, error) {
 	b := &books{
 		used: map[priced]int64{}, taken: map[priced]int64{}, stretch: map[journal.SessionKey]priced{}, seen: map[journal.SessionKey]uint64{},
-		spent: map[string]int64{}, debited: map[string]int64{}, answer: map[string]string{}, barred: map[string]bool{}, offering: map[string]string{}, paidFrom: map[string]int64{},
+		spent: map[string]int64{}, debited: map[string]int64{}, answer: map[string]string{}, barred: map[string]bool{}, offering: map[string]string{}, paidFrom: map[string]int64{}, served: map[string]int64{},
 	}
 	for _, r := range a.w.regions {
 		err := a.w.office.store.Reader().Entries(context.Background(), r.name, func(_, _ uint64, raw []byte, _ journal.Hash) error {
@@ -185,6 +186,10 @@ func (a *auditor) accounts(b *books) error {
 	err := a.w.office.store.Reader().Buckets(context.Background(), func(c verify.CentreBucket) error {
 		for _, l := range c.Leases {
 			byLease[c.Account] += l.S
+		}
+		b.served[c.Account] = c.Debited
+		if claimed := a.w.office.claimed[c.Account]; c.Debited > int64(claimed) {
+			return fmt.Errorf("account %s had %s taken back, the centre debited %d", c.Account, claimed, c.Debited)
 		}
 		if paid := a.w.office.deposits[c.Account]; c.Credited != int64(paid) {
 			return fmt.Errorf("account %s paid in %s, the centre credited %d", c.Account, paid, c.Credited)

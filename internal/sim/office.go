@@ -27,6 +27,8 @@ type office struct {
 	deadTill time.Duration // the centre is down until then
 	serial   int
 	deposits map[string]money.Amount
+	paid     []payments.Payment
+	claimed  map[string]money.Amount // taken back, by account
 	orders   map[string]feed.Order
 	cuts     int
 }
@@ -40,7 +42,7 @@ func newOffice(w *World) (*office, error) {
 	if w.cfg.FailCommits {
 		database = memstore.NewFailingFirstCommits()
 	}
-	o := &office{w: w, store: database, deposits: map[string]money.Amount{}, orders: map[string]feed.Order{}}
+	o := &office{w: w, store: database, deposits: map[string]money.Amount{}, claimed: map[string]money.Amount{}, orders: map[string]feed.Order{}}
 	o.services = central.NewServices(o.store, central.Deps{
 		Now: w.clock, NewID: func() string { o.serial++; return fmt.Sprintf("id-%06d", o.serial) },
 		Sealer: central.Rings{"north": ring, "south": ring}, Feed: centralfeed.DefaultConfig(),
@@ -129,6 +131,7 @@ func (w *World) open() error {
 	}
 	w.every(500*time.Millisecond, 5*time.Minute, o.sequence)
 	w.every(7*time.Second, time.Hour, o.business)
+	w.every(97*time.Second, 11*time.Hour, w.audit.midway)
 	for _, p := range w.people {
 		w.after(time.Second+w.upTo(20*time.Second), p.act)
 	}
@@ -145,13 +148,36 @@ func (o *office) sequence() {
 func (o *office) deposit(p *subscriber, amount money.Amount) {
 	o.serial++
 	d := payments.Deposit{Key: fmt.Sprintf("pay-%d", o.serial), Account: p.account, Amount: amount, Currency: "EUR", Method: "bank"}
-	for range 1 + o.w.rng.IntN(2) {
-		if _, err := o.services.Payments.Deposit(context.Background(), d); err != nil {
+	for i := range 1 + o.w.rng.IntN(2) {
+		paid, err := o.services.Payments.Deposit(context.Background(), d)
+		if err != nil {
 			o.w.audit.fail("deposit: %v", err)
 			return
 		}
+		if i == 0 {
+			o.paid = append(o.paid, paid)
+		}
 	}
 	o.deposits[p.account] += amount
+}
+
+// chargeback takes a payment back, whole or in part, whatever became of the money.
+func (o *office) chargeback() {
+	i := o.w.rng.IntN(len(o.paid))
+	left := &o.paid[i]
+	if left.Amount == 0 {
+		return
+	}
+	taken := left.Amount
+	if o.w.rng.IntN(2) == 0 {
+		taken = 1 + money.Amount(o.w.rng.Int64N(int64(taken)))
+	}
+	if _, err := o.services.Payments.Chargeback(context.Background(), payments.Taken{Payment: left.ID, Amount: taken, Reason: "the bank took it back"}); err != nil {
+		o.w.audit.fail("chargeback: %v", err)
+		return
+	}
+	left.Amount -= taken
+	o.claimed[left.Account] += taken
 }
 
 // business is what people do at the centre while the region runs.
@@ -160,7 +186,9 @@ func (o *office) business() {
 		return
 	}
 	p := o.w.people[o.w.rng.IntN(len(o.w.people))]
-	switch o.w.rng.IntN(8) {
+	switch o.w.rng.IntN(9) {
+	case 8:
+		o.chargeback()
 	case 0, 1, 2, 3:
 		o.deposit(p, money.Amount(o.w.rng.IntN(2*money.Micro)+1))
 	case 4:

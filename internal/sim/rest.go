@@ -83,10 +83,13 @@ func (a *auditor) balances(b *books, when string) {
 			}
 		}
 		for _, p := range r.people() {
-			left := int64(a.w.office.deposits[p.account]) - b.spent[p.account]
+			left := a.left(b, p.account)
+			open := int64(a.w.office.claimed[p.account]) - b.served[p.account]
 			for _, n := range r.nodes {
 				v := n.state.Account(p.account)
-				if len(v) != 1 {
+				if open > 0 && left > 0 {
+					a.fail("%s: account %s has %d left although claims lack %d", when, p.account, left, open)
+				} else if len(v) != 1 {
 					a.fail("%s: node %s has %d buckets of account %s", when, n.id, len(v), p.account)
 				} else if v[0].Available != max(left, 0) || v[0].LentUnpaid != max(-left, 0) || v[0].Held != 0 || v[0].Uncut != 0 {
 					a.fail("%s: account %s paid in %s and spent %d, node %s has %+v", when, p.account, a.w.office.deposits[p.account], b.spent[p.account], n.id, v[0])
@@ -96,11 +99,17 @@ func (a *auditor) balances(b *books, when string) {
 	}
 }
 
+// left is what an account has by the naive count: paid in, less what was spent and
+// what served claims.
+func (a *auditor) left(b *books, account string) int64 {
+	return int64(a.w.office.deposits[account]) - b.spent[account] - b.served[account]
+}
+
 // probe logs a subscriber in, as a NAS would, and expects what follows from the
 // books alone.
 func (a *auditor) probe(b *books, p *subscriber, offering string) {
 	r := p.region
-	left := int64(a.w.office.deposits[p.account]) - b.spent[p.account]
+	left := a.left(b, p.account)
 	now := a.w.unix()
 	want := command.ReasonNone
 	switch from, ever := b.paidFrom[p.id]; {

@@ -254,6 +254,7 @@ func (w *World) settle() {
 // Summary counts what a run did.
 type Summary struct {
 	Sessions, Packets, Acked      int
+	Checks                        int
 	Crashes, Cuts                 int
 	Partitions, Jumps, Installs   int
 	StaleLogins, Late, Quarantine int
@@ -262,6 +263,7 @@ type Summary struct {
 }
 
 func (s *Summary) add(o Summary) {
+	s.Checks += o.Checks
 	s.Sessions += o.Sessions
 	s.Packets += o.Packets
 	s.Acked += o.Acked

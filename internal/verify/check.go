@@ -50,10 +50,13 @@ type audit struct {
 	suspended map[string]bool // sources of entries that were posted to suspense
 	central   map[BalanceKey]*central
 	books     map[BalanceKey]wide
+	claims    map[string]*claimed // by id; those that were met are taken out
 	bins      *[binCount]bin
 
-	buckets   map[string]*CentreBucket
-	bucketIDs []string
+	buckets    map[string]*CentreBucket
+	bucketIDs  []string
+	claimCount int
+	claimOpen  wide
 
 	// From the entries.
 	ledger   map[leaseKey]*totals // as the centre stores them
@@ -83,7 +86,7 @@ func Check(ctx context.Context, centre CentreReader, edges []EdgeReport, w *Witn
 		v1: check{id: "V1"}, v2: check{id: "V2"}, v3: check{id: "V3"}, v4: check{id: "V4"}, v5: check{id: "V5"},
 		v6: check{id: "V6"}, v7: check{id: "V7"}, v8: check{id: "V8"}, v9: check{id: "V9"},
 		reports: map[string][]*report{}, suspended: map[string]bool{}, central: map[BalanceKey]*central{},
-		books: map[BalanceKey]wide{}, bins: new([binCount]bin), buckets: map[string]*CentreBucket{},
+		books: map[BalanceKey]wide{}, claims: map[string]*claimed{}, bins: new([binCount]bin), buckets: map[string]*CentreBucket{},
 		ledger: map[leaseKey]*totals{}, held: map[leaseKey]*totals{}, points: map[leaseKey]point{},
 		answered: map[string]string{}, records: map[*WitnessSession]*recorded{}, reached: map[string]bool{},
 	}
@@ -208,6 +211,9 @@ func (a *audit) summarize() {
 		edges = "no edge was asked: live state was not compared"
 	}
 	a.v1.note("%d buckets, three ways: journals, entries and leases agree; %s", len(a.bucketIDs), edges)
+	if a.claimCount > 0 {
+		a.v1.note("%d claims, %s of them not served yet", a.claimCount, a.claimOpen)
+	}
 	priced := "each priced a second time"
 	if len(a.opt.Offerings) == 0 {
 		priced = "their sums only: the catalog's prices were not given"

@@ -33,6 +33,7 @@ func (a *audit) checkBuckets() {
 		a.checkWhole(b)
 	}
 	a.strayTotals()
+	a.strayClaims()
 	a.checkAccounts(sums)
 	if len(a.bucketIDs) == 0 {
 		a.v1.note("the centre has no buckets")
@@ -76,6 +77,7 @@ func (a *audit) checkWhole(b *CentreBucket) {
 	if unleased.negative() {
 		a.v1.fail("bucket %s: unleased is %s: more was granted than credited, %d − %d, and returned", b.ID, unleased, b.Credited, b.Debited)
 	}
+	a.checkClaims(b, unleased)
 	in, there := wideOf(b.Credited).minus(wideOf(b.Debited)), unleased
 	for i := range b.Leases {
 		l := &b.Leases[i]

@@ -135,6 +135,7 @@ func (a *audit) readJournals() {
 		}
 		last = j.Source
 		a.balanced(&j)
+		a.readClaim(&j)
 		fromEntry := strings.HasPrefix(j.Source, entryPrefix)
 		if fromEntry {
 			a.bins[binOf(j.Source)].add(digest(j.Source, j.Postings))

@@ -20,7 +20,7 @@ type mutation struct {
 func at(w *world, seq int) *stored { return &w.entries["north"][seq-1] }
 
 func mutations() []mutation {
-	return slices.Concat(ledgerMutations(), bookMutations(), leaseMutations(), sessionMutations(), orderMutations(), witnessMutations(), placeMutations(), ruleMutations(), headMutations())
+	return slices.Concat(ledgerMutations(), bookMutations(), leaseMutations(), sessionMutations(), orderMutations(), witnessMutations(), placeMutations(), ruleMutations(), headMutations(), claimMutations())
 }
 
 func ledgerMutations() []mutation {

@@ -23,6 +23,7 @@ type Region struct {
 	Seq      uint64 // cursor: last entry accepted
 	Hash     journal.Hash
 	FeedLast uint64 // last number given by the sequencer
+	Waiting  bool   // changes of the feed have no number yet
 	Held     string // why nothing is taken of it until a person has looked, "" when it is
 }
 
@@ -33,6 +34,12 @@ type LeaseTotals struct {
 	G, T, S, X, B, P int64
 }
 
+// ClaimTotals is a claim on a bucket: a central debit that waited for leased money.
+type ClaimTotals struct {
+	ID             string
+	Amount, Served int64
+}
+
 // CentreBucket is the centre's row of a bucket.
 type CentreBucket struct {
 	ID, Account       string
@@ -40,6 +47,7 @@ type CentreBucket struct {
 	Credited, Debited int64
 	Allowance         int64 // the greatest offline allowance ever announced, 0 when the reader does not know
 	Leases            []LeaseTotals
+	Claims            []ClaimTotals // served ones too
 }
 
 // ErrRow is wrapped by an error of Entries that tells of a row whose columns are not

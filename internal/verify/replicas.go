@@ -51,7 +51,7 @@ func (a *audit) compareReplicas(x, y *report) {
 // the centre lacks, nor the other way round.
 func (a *audit) checkQuiet(region *Region, r *report) {
 	v := &a.v6
-	if r.Epoch != region.Epoch || r.Seq != region.Seq || r.Acked != r.Seq || r.FeedVersion != region.FeedLast {
+	if r.Epoch != region.Epoch || r.Seq != region.Seq || r.Acked != r.Seq || r.FeedVersion != region.FeedLast || region.Waiting {
 		v.note("region %s: totals wait for what is on the way: the ledger is at %d/%d, acknowledged %d, the centre at %d/%d; the feed is at row %d of %d",
 			region.Name, r.Epoch, r.Seq, r.Acked, region.Epoch, region.Seq, r.FeedVersion, region.FeedLast)
 		return

@@ -216,7 +216,8 @@ func newWorld() *world {
 	w.rechain("south")
 	w.buckets = []verify.CentreBucket{
 		{ID: "ann/cash", Account: "ann", Unit: "EUR", Credited: 1000, Debited: 100, Leases: []verify.LeaseTotals{
-			{Region: "north", Epoch: 1, G: 800, T: 40, S: 50, X: 10}, {Region: "south", Epoch: 1, G: 50, T: 5}}},
+			{Region: "north", Epoch: 1, G: 800, T: 40, S: 50, X: 10}, {Region: "south", Epoch: 1, G: 50, T: 5}},
+			Claims: []verify.ClaimTotals{{ID: "c1", Amount: 100, Served: 100}}},
 		{ID: "bob/cash", Account: "bob", Unit: "EUR", Credited: 2000, Leases: []verify.LeaseTotals{{Region: "north", Epoch: 1, G: 2000, S: 1000}}},
 		{ID: "carl/cash", Account: "carl", Unit: "EUR", Credited: 60, Leases: []verify.LeaseTotals{{Region: "north", Epoch: 1, G: 60, S: 80, B: 50}}},
 	}
@@ -267,7 +268,8 @@ func (w *world) book() {
 	post("payment/1", journal.Cash, prepaid("ann"), 1000)
 	post("payment/2", journal.Cash, prepaid("bob"), 2000)
 	post("payment/3", journal.Cash, prepaid("carl"), 60)
-	post("chargeback/1", prepaid("ann"), journal.Cash, 100)
+	post("claim/c1/0", journal.Receivable+"ann", journal.Cash, 100)
+	post("claim/c1/100", prepaid("ann"), journal.Receivable+"ann", 100)
 	post("entry/north/1/3", prepaid("ann"), journal.RevenueUsage, 30)
 	post("entry/north/1/4", journal.OfflineAllowance+"carl", prepaid("carl"), 50)
 	post("entry/north/1/6", prepaid("carl"), journal.RevenueUsage, 80)

@@ -50,6 +50,8 @@ func Run(t *testing.T, open Opener) {
 		"heads_held":         testHeadsHeld,
 		"heads_refused":      testHeadsRefused,
 		"wanted":             testWanted,
+		"chargeback":         testChargeback,
+		"chargeback_refused": testChargebackRefused,
 		"orders":             testOrders,
 		"orders_in_order":    testOrdersInOrder,
 		"statement":          testStatement,

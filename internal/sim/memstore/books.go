@@ -30,7 +30,7 @@ func (t bucketStore) InsertBuckets(_ context.Context, rows []buckets.Bucket) err
 }
 
 func (t bucketStore) state(b buckets.Bucket) buckets.State {
-	out := buckets.State{Bucket: b}
+	out := buckets.State{Bucket: b, Claims: t.openClaims(b.ID)}
 	for _, k := range t.s.leasesOf[b.ID] {
 		out.Leases = append(out.Leases, t.s.leases[k])
 	}
@@ -347,10 +347,14 @@ func (t regionStore) MoveCursor(ctx context.Context, name string, epoch, from, t
 }
 
 func (r reader) Regions(context.Context) ([]verify.Region, error) {
+	waiting := map[string]bool{}
+	for k := range r.s.pending {
+		waiting[k.region] = true
+	}
 	var out []verify.Region
 	for _, name := range slices.Sorted(maps.Keys(r.s.regions)) {
 		g := r.s.regions[name]
-		out = append(out, verify.Region{Name: name, Epoch: g.Epoch, Seq: g.Seq, Hash: g.Hash, FeedLast: r.s.heads[name], Held: g.Held})
+		out = append(out, verify.Region{Name: name, Epoch: g.Epoch, Seq: g.Seq, Hash: g.Hash, FeedLast: r.s.heads[name], Waiting: waiting[name], Held: g.Held})
 	}
 	return out, nil
 }
@@ -373,6 +377,10 @@ func (r reader) Buckets(_ context.Context, fn func(verify.CentreBucket) error) e
 		for _, l := range state.Leases {
 			t := l.Totals
 			b.Leases = append(b.Leases, verify.LeaseTotals{Region: l.Region, Epoch: l.Epoch, G: t.G, T: t.T, S: t.S, X: t.X, B: t.B, P: t.P})
+		}
+		for _, k := range r.s.claimsOf[id] {
+			c := r.s.claims[k]
+			b.Claims = append(b.Claims, verify.ClaimTotals{ID: c.ID, Amount: c.Amount, Served: c.Served})
 		}
 		if err := fn(b); err != nil {
 			return err

@@ -38,6 +38,8 @@ type leaseKey struct {
 	epoch          uint64
 }
 
+type claimKey struct{ bucket, id string }
+
 type balanceKey struct {
 	account string
 	unit    journal.Unit
@@ -78,6 +80,8 @@ type Store struct {
 	bucketsOf     map[string][]string
 	leases        map[leaseKey]buckets.Lease
 	leasesOf      map[string][]leaseKey
+	claims        map[claimKey]buckets.Claim
+	claimsOf      map[string][]claimKey // by bucket
 	versions      map[versionKey]catalog.Version
 	latest        map[string]uint32
 	heads         map[string]uint64
@@ -109,6 +113,7 @@ func New() *Store {
 		subscriptions: map[string]accounts.Subscription{}, subLogins: map[string]string{}, ofAccount: map[string][]string{},
 		nas: map[string]accounts.NAS{}, buckets: map[string]buckets.Bucket{}, bucketsOf: map[string][]string{},
 		leases: map[leaseKey]buckets.Lease{}, leasesOf: map[string][]leaseKey{},
+		claims: map[claimKey]buckets.Claim{}, claimsOf: map[string][]claimKey{},
 		versions: map[versionKey]catalog.Version{}, latest: map[string]uint32{},
 		heads: map[string]uint64{}, pending: map[changeKey]feed.Change{}, appended: map[changeKey]bool{}, rows: map[string][]feedrow.Row{},
 		entries: map[string][]ledger.Record{}, entryAt: map[ledger.Place]int{}, entriesOf: map[string][]ledger.Record{},

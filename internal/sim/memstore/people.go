@@ -217,6 +217,15 @@ func (t paymentStore) Insert(_ context.Context, rows []payments.Payment) error {
 	return insertAll(t.tx, t.s.payments, rows, func(p payments.Payment) string { return p.Key })
 }
 
+func (t paymentStore) Get(_ context.Context, id string) ([]payments.Payment, error) {
+	for _, p := range t.s.payments {
+		if p.ID == id {
+			return []payments.Payment{p}, nil
+		}
+	}
+	return nil, nil
+}
+
 func (t paymentStore) ByKeys(_ context.Context, keys []string) ([]payments.Payment, error) {
 	return pick(t.s.payments, keys), nil
 }

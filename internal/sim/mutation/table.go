@@ -38,7 +38,34 @@ func Table() []Mutation {
 		},
 		{
 			Name: "grant-twice", Breaks: "a payment is granted once", Seed: 1, Caught: "V1",
-			Edits: []Edit{{"central/payments/service.go", "	_, err := state.Grant(l, amount)\n", "	_, err := state.Grant(l, amount)\n	l.Totals.G += amount\n"}},
+			Edits: []Edit{{"central/buckets/claims.go", "		if granted > 0 {\n", "		home.Totals.G += granted\n		if granted > 0 {\n"}},
+		},
+		{
+			Name: "claim-passed-over", Breaks: "claims are served before anything is granted", Seed: 1, Caught: "V1",
+			Edits: []Edit{
+				{"central/buckets/claims.go", "		n := min(free, c.Open())\n", "		n := min(free, c.Open()/2)\n"},
+				{"central/buckets/buckets.go", "	free -= s.OpenClaims()\n", ""},
+			},
+		},
+		{
+			Name: "claim-not-reclaimed", Breaks: "what a claim lacks is asked back from the regions", Seed: 1, Caught: "auditor",
+			Edits: []Edit{{"central/buckets/claims.go", "	lack := s.OpenClaims()\n", "	lack := 0 * s.OpenClaims()\n"}},
+		},
+		{
+			Name: "claim-served-twice", Breaks: "what serves a claim is debited once", Seed: 1, Caught: "V1",
+			Edits: []Edit{{"central/buckets/claims.go", "		s.Debited += n\n", "		s.Debited += n\n		s.Credited += n\n"}},
+		},
+		{
+			Name: "reclaim-ignores-holds", Breaks: "the edge returns what is neither held nor used", Seed: 1, Caught: "panic",
+			Edits: []Edit{{"edge/balance/balance.go", "max(min(b.ReclaimTo-b.X, b.Available()), 0)", "max(min(b.ReclaimTo-b.X, b.Available()+b.H), 0)"}},
+		},
+		{
+			Name: "reclaim-unrecorded", Breaks: "what is returned is an entry", Seed: 1, Caught: "V1",
+			Edits: []Edit{{"edge/fsm/reserve.go", "Kind: journal.KindReturned, Account: b.Account, Bucket: b.ID, Unit: b.Unit, Amount: n}", "Kind: journal.KindReturned, Account: b.Account, Bucket: b.ID, Unit: b.Unit, Amount: n / 2}"}},
+		},
+		{
+			Name: "taken-in-regranted", Breaks: "what a region returned is granted again, and nothing else that it reports", Seed: 2, Caught: "V1",
+			Edits: []Edit{{"central/buckets/buckets.go", "money.Amount(s.Leases[i].Totals.X))\n		}", "money.Amount(s.Leases[i].Totals.X+s.Leases[i].Totals.T+s.Leases[i].Totals.B))\n		}"}},
 		},
 		{
 			Name: "spent-regranted", Breaks: "what a region spent or took in is never granted again", Seed: 1, Caught: "V1",
@@ -61,7 +88,7 @@ func Table() []Mutation {
 			Edits: []Edit{{"central/regions/ingest.go", "r.Seq, a.last(), a.hashAt(a.last())); err != nil {", "r.Seq, r.Seq, r.Hash); err != nil {"}},
 		},
 		{
-			Name: "batch-taken-twice", Breaks: "entries below the cursor are compared and not taken again", Seed: 3, Caught: "auditor",
+			Name: "batch-taken-twice", Breaks: "entries below the cursor are compared and not taken again", Seed: 5, Caught: "auditor",
 			Edits: []Edit{{"central/regions/ingest.go", "	skip := r.Seq + 1 - a.first\n", "	skip := uint64(0)\n"}},
 		},
 		{

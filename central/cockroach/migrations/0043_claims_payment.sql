@@ -1,0 +1,1 @@
+CREATE INDEX IF NOT EXISTS claims_payment ON claims (payment, id)
