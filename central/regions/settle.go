@@ -115,7 +115,7 @@ func settle(a *arrived, records []ledger.Record, reasons []string, prev journal.
 // opens tells whether an entry makes a bucket at its region: the bucket has the
 // entry's own name (region, epoch, seq).
 func opens(e *journal.Entry) bool {
-	return (e.Kind == journal.KindGiven || e.Kind == journal.KindRefund) && e.Bucket == e.OwnBucket()
+	return (e.Kind == journal.KindGiven || e.Kind == journal.KindRefund || e.Kind == journal.KindCredit) && e.Bucket == e.OwnBucket()
 }
 
 // accept returns why an entry cannot be settled, "" when it can; then it has

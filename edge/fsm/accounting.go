@@ -66,7 +66,7 @@ func (s *State) enforceStanding(sess *Session) {
 	if sub == nil {
 		return
 	}
-	if sub.Terminated || sub.Barred || sub.Lapsed && sub.PaidUntil <= s.seconds() {
+	if sub.Terminated || sub.Barred || sub.Lapsed {
 		s.disconnect(sess)
 	}
 }

@@ -40,7 +40,7 @@ func (s *State) giveAllowances(sub *Subscription) {
 // inStanding tells whether a subscription is served: it has paid what keeps it
 // going.
 func (s *State) inStanding(sub *Subscription, o *version) bool {
-	return !sub.Terminated && !sub.Barred && !sub.Lapsed && (o.Renewal() == nil || sub.PaidUntil > s.seconds())
+	return !sub.Terminated && !sub.Barred && !sub.unpaid(o)
 }
 
 // giveAllowance gives the i-th allowance, if its period has begun and it was not

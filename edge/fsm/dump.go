@@ -11,6 +11,7 @@ import (
 	"meridian/edge/command"
 	"meridian/edge/session"
 	"meridian/internal/canon"
+	"meridian/internal/contract"
 	"meridian/internal/feed"
 	"meridian/internal/invariant"
 	"meridian/internal/journal"
@@ -263,6 +264,7 @@ func (s *State) appendSubscription(w *canon.Writer, id string) {
 	w.Varint(sub.Since)
 	w.Varint(sub.PaidUntil)
 	w.Varint(sub.wake)
+	sub.Contract.Append(w)
 }
 
 func (s *State) loadBuckets(r *canon.Reader, t *texts, format byte) {
@@ -319,6 +321,9 @@ func (s *State) loadSubscriptions(r *canon.Reader, t *texts, format byte) {
 		sub.Version, sub.Since, sub.PaidUntil = r.Uvarint(), r.Varint(), r.Varint()
 		if wake := r.Varint(); wake != 0 {
 			s.wakeRenewal(sub, wake)
+		}
+		if format >= 4 {
+			sub.Contract = contract.Read(r, t.one)
 		}
 		s.subscriptions[sub.ID] = sub
 		if ownsLogin {

@@ -180,19 +180,22 @@ func (s *State) tryOrder(o *feed.Order) string {
 	switch o.Action {
 	case feed.ActionBar:
 		sub.Barred = true
+		sub.Contract.Pause(s.seconds())
 		s.disconnectAll(sub)
 	case feed.ActionUnbar:
 		sub.Barred = false
-		if sub.PaidUntil <= s.seconds() { // periods that passed while barred are not owed
-			sub.PaidUntil = 0
-		}
-		s.renewSoon(sub)
+		s.resume(sub)
 	case feed.ActionTerminate:
 		s.terminate(sub)
 	case feed.ActionChange:
-		if s.offeringAt(o.Offering, s.seconds()) == nil {
+		to := s.offeringAt(o.Offering, s.seconds())
+		switch {
+		case to == nil:
 			return "offering " + o.Offering + " is not valid here now"
+		case sub.Contract.Bought == s.seconds() && sub.Previous != "":
+			return "the offering was changed this very second"
 		}
+		s.changeContract(sub, to)
 		sub.Previous, sub.Since, sub.Offering = sub.Offering, s.seconds(), o.Offering
 		s.renewSoon(sub)
 	case feed.ActionDebit:
@@ -216,6 +219,7 @@ func (s *State) tryOrder(o *feed.Order) string {
 func (s *State) terminate(sub *Subscription) {
 	if !sub.Terminated {
 		s.beforeSubscription(sub)
+		s.endContract(sub)
 		sub.Terminated = true
 		s.disconnectAll(sub)
 	}

@@ -70,7 +70,7 @@ func (s *State) admit(login string) (*Subscription, *version, command.Reason) {
 	switch {
 	case o == nil:
 		return sub, nil, command.ReasonNoOffering
-	case o.Renewal() != nil && sub.PaidUntil <= s.seconds():
+	case sub.unpaid(o):
 		return sub, o, command.ReasonUnpaid
 	}
 	return sub, o, command.ReasonNone

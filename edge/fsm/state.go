@@ -14,6 +14,7 @@ import (
 	"meridian/edge/balance"
 	"meridian/edge/command"
 	"meridian/edge/session"
+	"meridian/internal/contract"
 	"meridian/internal/feed"
 	"meridian/internal/journal"
 	"meridian/internal/money"
@@ -32,7 +33,8 @@ type Subscription struct {
 	Barred            bool   //
 	Terminated        bool   //
 	PaidUntil         int64  // end of the paid period, Unix seconds; 0 = none yet
-	Lapsed            bool   // the next period could not be paid
+	Lapsed            bool   // what fell due could not be paid
+	Contract          contract.State
 	open              []*Session
 	reserved          int // unadopted reservations
 	wake              int64

@@ -16,7 +16,7 @@ func (s *State) Append(w *canon.Writer) {
 		return
 	}
 	w.Byte(format)
-	for _, v := range [...]int64{s.Activated, s.Since, s.Bought, int64(s.Once), s.Paused, s.Ended} {
+	for _, v := range [...]int64{s.Activated, s.Since, s.Bought, int64(s.Once), s.Paused, s.Ended, s.Rest} {
 		w.Varint(v)
 	}
 	w.Uvarint(uint64(len(s.Parts)))
@@ -49,7 +49,7 @@ func Read(r *canon.Reader, text func(string) string) State {
 		return s
 	}
 	once := int64(0)
-	for _, p := range [...]*int64{&s.Activated, &s.Since, &s.Bought, &once, &s.Paused, &s.Ended} {
+	for _, p := range [...]*int64{&s.Activated, &s.Since, &s.Bought, &once, &s.Paused, &s.Ended, &s.Rest} {
 		*p = r.Varint()
 	}
 	if s.Once = int(once); once < 0 || once > 1<<16 || s.Activated == 0 {

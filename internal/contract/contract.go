@@ -30,6 +30,7 @@ type State struct {
 	Once      int   // how many of them were executed
 	Paused    int64 // from when nothing is served and nothing more becomes due; 0 = it goes on
 	Ended     int64 // 0 = not
+	Rest      int64 // until when offerings before this one were paid for, without parts
 	Parts     []Part
 	Uses      []Use
 }

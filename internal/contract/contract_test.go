@@ -203,6 +203,8 @@ func TestContract(t *testing.T) {
 			"recurring 10.00 2026-03-01T10:00..2026-03-31T10:00; recurring 10.00 2026-03-31T10:00..2026-04-30T10:00"},
 		{"and another fee begins after it", []tariff.Offering{flat, flat20}, []string{"2026-03-01T10:00Z activate", "2026-03-11T10:00Z change 1", "2026-03-31T10:00Z run"},
 			"recurring 10.00 2026-03-01T10:00..2026-03-31T10:00; twenty 20.00 2026-03-31T10:00..2026-04-30T10:00"},
+		{"also when there is none between", []tariff.Offering{flat, {OneTime: []tariff.OneTime{{Name: "free"}}}, flat20}, []string{"2026-03-01T10:00Z activate", "2026-03-11T10:00Z change 1", "2026-03-21T10:00Z change 2", "2026-03-31T10:00Z run"},
+			"recurring 10.00 2026-03-01T10:00..2026-03-31T10:00; free 0.00; twenty 20.00 2026-03-31T10:00..2026-04-30T10:00"},
 		{"a pause is not owed", []tariff.Offering{flat}, []string{"2026-03-01T10:00Z activate", "2026-03-30T10:00Z pause", "2026-05-05T12:00Z resume"},
 			"recurring 10.00 2026-03-01T10:00..2026-03-31T10:00; recurring 10.00 2026-05-05T12:00..2026-06-04T12:00"},
 		{"what was used before a pause is", []tariff.Offering{berlin(arrears)}, []string{"2026-03-01T00:00+01:00 activate", "2026-03-10T10:00+01:00 pause", "2026-05-31T12:00+02:00 resume", "2026-06-01T00:00+02:00 run"},

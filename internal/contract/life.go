@@ -78,8 +78,7 @@ func (p *Plan) Resume(s *State, at int64) {
 	s.Paused = 0
 }
 
-// Cancel ends a contract at an instant, once what was due by then has been taken:
-// the charges for a begun period in arrears, and what is given back of periods paid
+// Cancel ends a contract at an instant: the charges for a begun period in arrears, and what is given back of periods paid
 // in advance. A day that has begun counts as used.
 func (p *Plan) Cancel(s *State, f *Facts, at int64) ([]Charge, error) {
 	out, err := p.close(s, f, at, true)
@@ -90,8 +89,8 @@ func (p *Plan) Cancel(s *State, f *Facts, at int64) ([]Charge, error) {
 	return out, nil
 }
 
-// Change ends the old plan's charges at an instant, once what was due by then has
-// been taken, and begins the new one's. Of components that charge parts of periods
+// Change ends the old plan's charges at an instant and begins the new one's. Of
+// components that charge parts of periods
 // the unused days are given back, the day of the change among them, for the new
 // plan charges it. Components that do not go on to the end of what is paid, and
 // what comes in their place begins there. The new plan's one-time charges are due.
@@ -101,7 +100,7 @@ func Change(from, to *Plan, s *State, f *Facts, at int64) ([]Charge, error) {
 		return nil, err
 	}
 	paid := map[string]int64{}
-	rest := int64(0)
+	rest := s.Rest
 	for i := range from.Recurring {
 		r := &from.Recurring[i]
 		x := s.part(r.Name)
@@ -127,15 +126,20 @@ func Change(from, to *Plan, s *State, f *Facts, at int64) ([]Charge, error) {
 		x := begin(s, r, start)
 		if start > at {
 			x.From, x.To = at, start
-			if old := s.part(r.Name); old != nil { // it goes on
+			if _, goesOn := paid[r.Name]; goesOn {
+				old := s.part(r.Name)
 				x.Anchor, x.From, x.Paid = old.Anchor, old.From, old.Paid
 			}
 		}
 		parts = append(parts, x)
 	}
-	s.Parts, s.Bought, s.Once = parts, at, 0
+	s.Parts, s.Bought, s.Once, s.Rest = parts, at, 0, rest
 	return out, nil
 }
+
+// maxOwed bounds the periods in arrears that an end or a change charges; what is
+// taken as it falls due leaves one.
+const maxOwed = 400
 
 // close is what ending or changing brings: charges in arrears and credits.
 func (p *Plan) close(s *State, f *Facts, at int64, cancel bool) ([]Charge, error) {
@@ -149,17 +153,20 @@ func (p *Plan) close(s *State, f *Facts, at int64, cancel bool) ([]Charge, error
 		if x == nil {
 			continue
 		}
-		var c Charge
-		var err error
-		if r.Due == tariff.Arrears {
-			c, err = p.arrears(s, f, r, x, at, cancel)
-		} else {
-			c, err = p.credit(r, x, at, cancel)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("end %s: %w", r.Name, err)
-		}
-		if c.Kind != 0 {
+		for range maxOwed {
+			var c Charge
+			var err error
+			if r.Due == tariff.Arrears {
+				c, err = p.arrears(s, f, r, x, at, cancel)
+			} else {
+				c, err = p.credit(r, x, at, cancel)
+			}
+			if err != nil {
+				return nil, fmt.Errorf("end %s: %w", r.Name, err)
+			}
+			if c.Kind == 0 {
+				break
+			}
 			s.use(&c)
 			out = append(out, c)
 		}
@@ -182,7 +189,7 @@ func (p *Plan) arrears(s *State, f *Facts, r *tariff.Recurring, x *Part, at int6
 	if w.to == w.from && prorates(r) {
 		return c, nil
 	}
-	c = Charge{Kind: Fee, Component: r.Name, From: x.Next, To: w.until, Due: at}
+	c = Charge{Kind: Fee, Component: r.Name, From: x.Next, To: w.until, Due: min(at, w.until)}
 	if c.Price, c.Days, c.Of, err = w.price(r); err != nil {
 		return c, err
 	}

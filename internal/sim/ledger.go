@@ -118,7 +118,7 @@ const day = 86400
 
 // period takes a fee: whole, and no sooner than the period before has ended.
 func (a *auditor) period(b *books, e *journal.Entry) error {
-	_, from, _ := strings.Cut(e.Ref, "/")
+	from := e.Ref[strings.LastIndexByte(e.Ref, '/')+1:]
 	start, err := strconv.ParseInt(from, 10, 64)
 	if err != nil {
 		return fmt.Errorf("fee of period %q: %w", e.Ref, err)

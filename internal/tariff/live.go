@@ -14,32 +14,37 @@ func (o *Offering) Live() error {
 		field string
 		n     int
 	}{
-		{"services", len(o.Services)}, {"one_time", len(o.OneTime)},
-		{"switches", len(o.Switches)}, {"thresholds", len(o.Thresholds)}, {"promotions", len(o.Promotions)},
+		{"services", len(o.Services)},
+		{"switches", len(o.Switches)}, {"thresholds", len(o.Thresholds)},
 	} {
 		c.need(part.n == 0, part.field, part.n, notLive)
 	}
-	c.need(len(o.Recurring) <= 1, "recurring", len(o.Recurring), "the edges renew by one component: "+notLive)
 	for i := range o.Usage {
 		o.Usage[i].live(c.in("usage[%d]", i), o)
 	}
 	for i := range o.Allowances {
 		o.Allowances[i].live(c.in("allowances[%d]", i), o)
 	}
-	for i := range o.Recurring {
-		r := &o.Recurring[i]
-		at := c.in("recurring[%d]", i)
-		at.need(r.Every.Unit == Day, "every.unit", r.Every.Unit, "the edges count periods of days: use day")
-		at.need(oneOf(r.Anchor, "", Anniversary), "anchor", r.Anchor, notLive)
-		at.need(oneOf(r.Due, "", Advance), "due", r.Due, notLive)
-		at.need(oneOf(r.Proration, "", NoProrate), "proration", r.Proration, notLive)
-		at.need(oneOf(r.Cancel, "", NoCredit), "cancel", r.Cancel, notLive)
+	for i := range o.Promotions {
+		o.Promotions[i].live(c.in("promotions[%d]", i), o)
 	}
 	p := &o.Profile
 	c.need(p.Garden == "", "profile.garden", p.Garden, notLive)
 	c.need(len(p.BarZones) == 0, "profile.bar_zones", len(p.BarZones), notLive)
 	c.need(!p.BarService, "profile.bar_service", p.BarService, notLive)
 	return errors.Join(faults...)
+}
+
+func (p *Promotion) live(c check, o *Offering) {
+	c.need(oneOf(p.Kind, Discount, Trial, Loyalty, CrossSell, HappyHours), "kind", p.Kind, notLive)
+	c.need(p.Budget == 0, "budget", p.Budget, "a cut-off region cannot know what others gave: "+notLive)
+	c.need(p.Count == 0, "count", p.Count, "a cut-off region cannot know what others gave: "+notLive)
+	c.need(len(p.Applies) > 0 || len(o.Usage) == 0, "applies", "absent", "the edges take promotions off recurring and one-time charges: name them")
+	for i := range o.Usage {
+		for _, name := range p.Applies {
+			c.need(name != o.Usage[i].Name, "applies", name, "the edges take promotions off recurring and one-time charges: name one")
+		}
+	}
 }
 
 func (u *Usage) live(c check, o *Offering) {

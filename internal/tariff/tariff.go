@@ -124,14 +124,8 @@ func (o *Offering) Metered() bool {
 	return u != nil && u.Priced()
 }
 
-// Renewal is the charge that keeps the subscription going, or nil: the first
-// recurring component.
-func (o *Offering) Renewal() *Recurring {
-	if len(o.Recurring) == 0 {
-		return nil
-	}
-	return &o.Recurring[0]
-}
+// Charged tells whether anything is charged apart from usage.
+func (o *Offering) Charged() bool { return len(o.OneTime)+len(o.Recurring) > 0 }
 
 // Zoned tells whether the offering counts anything by days of a zone other than
 // UTC.

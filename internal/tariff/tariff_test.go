@@ -163,7 +163,7 @@ func TestLiveNamesWhatEdgesCannotRun(t *testing.T) {
 	for _, f := range Faults(converged().Live()) {
 		got[f.Path] = true
 	}
-	for _, path := range []string{"services", "one_time", "switches", "thresholds", "promotions", "usage[0].counted", "usage[1].service", "usage[2].service", "recurring[0].every.unit"} {
+	for _, path := range []string{"services", "switches", "thresholds", "usage[0].counted", "usage[1].service", "usage[2].service", "promotions[1].kind"} {
 		if !got[path] {
 			t.Errorf("%s is not named", path)
 		}

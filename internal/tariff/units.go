@@ -71,8 +71,7 @@ const (
 	Year      PeriodUnit = "year"
 )
 
-// Period is Count units of calendar time in the offering's zone. The live edge
-// counts days of 24 hours.
+// Period is Count units of calendar time in the offering's zone.
 type Period struct {
 	Unit  PeriodUnit `json:"unit"`
 	Count int        `json:"count"`
