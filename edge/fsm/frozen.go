@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"slices"
 	"strings"
 
@@ -43,14 +44,19 @@ type step struct{ items, keys int }
 // wholeStep takes about a millisecond.
 func wholeStep() step { return step{items: 1000, keys: 8000} }
 
+// partStep is for walks that pick some of the keys, each by its hash.
+func partStep() step { return step{items: 1000, keys: 3000} }
+
 // cow is one kind of items. Each item of a dump is a record of its own.
 type cow[K comparable] struct {
 	kept    map[K][]byte // records of items that were changed since, nil for those that were made since
 	written bool         // nothing needs to be kept any more
+	pick    func(K) bool // which items are of the part; nil: all
+	none    bool         // no item of this kind is
 }
 
 func (c *cow[K]) keep(k K, record func() []byte) {
-	if c.written {
+	if c.written || c.none || c.pick != nil && !c.pick(k) {
 		return
 	}
 	if _, known := c.kept[k]; known {
@@ -64,26 +70,60 @@ func (c *cow[K]) keep(k K, record func() []byte) {
 
 // Freeze notes the state as it is now. The guard of the State is held.
 func (s *State) Freeze() *Frozen {
-	f := s.freeze()
+	f := s.freeze(part{of: everything, in: 1})
 	s.frozen = append(s.frozen, f)
 	return f
 }
 
 // freeze does not keep what is changed later.
-func (s *State) freeze() *Frozen {
+func (s *State) freeze(p part) *Frozen {
 	invariant.Check(len(s.out) == 0, "dump with %d entries not taken", len(s.out))
-	f := &Frozen{s: s, step: wholeStep(), answered: s.answeredLog} // it is only appended to, and cut at its front
-	head, catalog := &canon.Writer{}, &canon.Writer{}
+	f := &Frozen{s: s, step: wholeStep()}
+	head := &canon.Writer{}
 	head.Byte(dumpFormat)
 	s.dumpHead(head)
-	s.dumpCatalog(catalog)
-	f.head, f.catalog = head.B, catalog.B
+	f.head = head.B
+	catalog := &canon.Writer{}
+	if p.of == everything || p.of == theRest {
+		f.answered = s.answeredLog // it is only appended to, and cut at its front
+		s.dumpCatalog(catalog)
+	} else {
+		f.step = partStep()
+		s.dumpNoCatalog(catalog)
+	}
+	f.catalog = catalog.B
+	restrict(&f.versions, p, theVersions, func(k entityKey) uint32 { return spread(string(k.kind), k.id) })
+	restrict(&f.buckets, p, theBuckets, func(id string) uint32 { return spread(id) })
+	restrict(&f.subscriptions, p, theSubscriptions, func(id string) uint32 { return spread(id) })
+	restrict(&f.sessions, p, theSessions, func(k journal.SessionKey) uint32 { return spread(k.NAS, k.ID) })
+	restrict(&f.reservations, p, theReservations, func(key string) uint32 { return spread(key) })
+	restrict(&f.effects, p, theRest, nil)
+	restrict(&f.waiting, p, theRest, nil)
 	return f
+}
+
+// restrict leaves in a kind what lies in a part, by the place of its keys.
+func restrict[K comparable](c *cow[K], p part, of collection, place func(K) uint32) {
+	switch {
+	case p.of == everything:
+	case p.of != of:
+		c.none = true
+	case p.in > 1:
+		c.pick = func(k K) bool { return place(k)%p.in == p.share }
+	}
 }
 
 // Thaw ends it; calling it again does nothing. The guard of the State is held.
 func (f *Frozen) Thaw() {
 	f.s.frozen = slices.DeleteFunc(f.s.frozen, func(o *Frozen) bool { return o == f })
+}
+
+// Hash is the SHA-256 of what Dump gives out, and ends the Frozen's use like it.
+func (f *Frozen) Hash(guard Locker) journal.Hash {
+	h := sha256.New()
+	err := f.Dump(guard, func(b []byte) error { h.Write(b); return nil })
+	invariant.Check(err == nil, "hash: %v", err)
+	return journal.Hash(h.Sum(nil))
 }
 
 // Dump gives out the canonical form of the state as it was, in pieces that are
@@ -130,6 +170,10 @@ func writeItems[K comparable, V any](w *itemWriter, c *cow[K], items map[K]V, co
 	if w.err != nil {
 		return
 	}
+	if c.none {
+		w.w.Uvarint(0)
+		return
+	}
 	keys := itemKeys(w, c, items)
 	slices.SortFunc(keys, compare)
 	keys = slices.Compact(keys)
@@ -161,6 +205,9 @@ func itemKeys[K comparable, V any](w *itemWriter, c *cow[K], items map[K]V) []K 
 	w.guard.Lock()
 	n := len(items)
 	w.guard.Unlock()
+	if c.pick != nil {
+		n = partItems + partItems/4
+	}
 	keys := make([]K, 0, n) // a hundred megabytes, perhaps: not while commands wait
 	w.guard.Lock()
 	defer w.guard.Unlock()
@@ -172,6 +219,10 @@ func itemKeys[K comparable, V any](w *itemWriter, c *cow[K], items map[K]V) []K 
 		}
 	}
 	for k := range items {
+		if c.pick != nil && !c.pick(k) {
+			pause()
+			continue
+		}
 		if _, changed := c.kept[k]; !changed {
 			keys = append(keys, k)
 		}

@@ -1,9 +1,6 @@
 package fsm
 
 import (
-	"crypto/sha256"
-
-	"meridian/edge/balance"
 	"meridian/internal/journal"
 )
 
@@ -15,8 +12,7 @@ const (
 	// part is hashed.
 	StateHashEach = 10_000_000
 	stretchItems  = 250_000
-	// partItems is about how many items a part holds: it bounds how long commands
-	// wait while one is hashed.
+	// partItems is about how many items a part holds.
 	partItems = 16_384
 )
 
@@ -27,11 +23,22 @@ func (s *State) HeadAt(node string, index uint64) journal.Head {
 
 // HashPart adds to a head the hash of that part of the state whose turn it is.
 // Over as many turns as there are parts all of the state is hashed.
-func (s *State) HashPart(h *journal.Head) {
+func (s *State) HashPart(h *journal.Head) { h.State = s.hashOf(s.turnPart(h)) }
+
+// FreezePart is HashPart while commands go on: it notes the part as it is now. The
+// head's State is what Hash of the Frozen returns, on every replica.
+func (s *State) FreezePart(h *journal.Head) *Frozen {
+	f := s.freeze(s.turnPart(h))
+	s.frozen = append(s.frozen, f)
+	return f
+}
+
+// turnPart tells a head which part's turn it is.
+func (s *State) turnPart(h *journal.Head) part {
 	parts := s.parts()
 	turn := uint64(s.StateTurn()) % uint64(len(parts))
 	h.StateForm, h.StatePart, h.StateParts = dumpFormat, uint32(turn), uint32(len(parts))
-	h.State = s.hashOf(parts[turn])
+	return parts[turn]
 }
 
 // StateTurn counts the turns of hashing: a part is hashed when a tick changes it.
@@ -87,39 +94,7 @@ func (s *State) parts() []part {
 
 // hashOf is the SHA-256 of the dump of a state that has only this part. What the
 // ledger's head and region time are is in every part.
-func (s *State) hashOf(p part) journal.Hash {
-	only := *s
-	only.out = nil
-	if p.of == everything {
-		return sha256.Sum256(only.Dump())
-	}
-	if p.of != theRest {
-		only.nas, only.operators, only.offerings, only.effects, only.answeredLog, only.waiting = nil, nil, nil, nil, nil, nil
-	}
-	only.versions = choose(s.versions, p, theVersions, func(k entityKey) uint32 { return spread(string(k.kind), k.id) })
-	only.subscriptions = choose(s.subscriptions, p, theSubscriptions, func(id string) uint32 { return spread(id) })
-	only.buckets = choose[string, *balance.Bucket](s.buckets, p, theBuckets, func(id string) uint32 { return spread(id) })
-	only.sessions = choose(s.sessions, p, theSessions, func(k journal.SessionKey) uint32 { return spread(k.NAS, k.ID) })
-	only.reservations = choose(s.reservations, p, theReservations, func(key string) uint32 { return spread(key) })
-	return sha256.Sum256(only.Dump())
-}
-
-// choose returns the items of a collection that lie in a part.
-func choose[K comparable, V any](all map[K]V, p part, of collection, place func(K) uint32) map[K]V {
-	if p.of != of {
-		return nil
-	}
-	if p.in == 1 {
-		return all
-	}
-	out := make(map[K]V, len(all)/int(p.in)+len(all)/64)
-	for k, v := range all {
-		if place(k)%p.in == p.share {
-			out[k] = v
-		}
-	}
-	return out
-}
+func (s *State) hashOf(p part) journal.Hash { return s.freeze(p).Hash(alone{}) }
 
 // spread is FNV-1a over the texts: the same on every machine.
 func spread(texts ...string) uint32 {

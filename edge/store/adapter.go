@@ -24,6 +24,7 @@ type adapter struct {
 	segments *segments
 	changed  func(feed, acked bool)
 	heads    *heads
+	spawn    func(func())           // runs something that the store waits for when it closes
 	damage   *atomic.Pointer[error] // see Store.Damage
 
 	mu    sync.RWMutex
@@ -158,23 +159,69 @@ func tooOld(where string, region, node uint64) error {
 	return fmt.Errorf("%w: at %s the region's feature level is %d, this version can do %d: upgrade this node", ErrTooOld, where, region, node)
 }
 
-// head keeps where this replica stands after a tick, with the hash of a part of
-// the state when region time has come to its turn.
+// head keeps where this replica stands after a tick, with the hash of a part of the
+// state when region time has come to its turn. The part is hashed while commands go
+// on, unless the one before still is: a replica that replays its log has many turns.
 func (a *adapter) head(index uint64, withState bool) error {
 	if a.state.Epoch == 0 {
 		return nil
 	}
 	h := a.state.HeadAt(a.node, index)
-	begun := time.Now()
-	if withState {
-		if err := a.keep(a.state.TakeEntries()); err != nil {
-			return err
-		}
-		a.state.HashPart(&h)
+	if !withState {
+		a.heads.add(h)
+		return nil
 	}
-	a.heads.add(h, time.Since(begun))
+	if err := a.keep(a.state.TakeEntries()); err != nil {
+		return err
+	}
+	began := time.Now()
+	frozen := a.state.FreezePart(&h)
+	if !a.heads.begin(h) {
+		h.State = frozen.Hash(unguarded{})
+		frozen.Thaw()
+		a.heads.count(time.Since(began))
+		a.heads.add(h)
+		return nil
+	}
+	held := &held{guard: a.mu.RLocker(), sum: time.Since(began)}
+	a.spawn(func() {
+		state := frozen.Hash(held)
+		a.mu.Lock()
+		frozen.Thaw()
+		a.mu.Unlock()
+		a.heads.count(held.sum)
+		a.heads.end(state)
+	})
 	return nil
 }
+
+// held is a guard that notes for how long it was held.
+type held struct {
+	guard sync.Locker
+	began time.Time
+	sum   time.Duration
+}
+
+// Lock implements fsm.Locker.
+func (h *held) Lock() {
+	h.guard.Lock()
+	h.began = time.Now()
+}
+
+// Unlock implements fsm.Locker.
+func (h *held) Unlock() {
+	h.sum += time.Since(h.began)
+	h.guard.Unlock()
+}
+
+// unguarded is for who holds the state already.
+type unguarded struct{}
+
+// Lock implements fsm.Locker.
+func (unguarded) Lock() {}
+
+// Unlock implements fsm.Locker.
+func (unguarded) Unlock() {}
 
 // report keeps this replica's totals at an audit. Entries that this very run of
 // Apply wrote are not in the segments yet: they are read when the report is.

@@ -14,26 +14,67 @@ const maxHeads = 600
 // log: what nodes compare. A replica that starts makes those again that it
 // replays.
 type heads struct {
-	mu     sync.Mutex
-	list   []journal.Head
-	hashed uint64        // parts of the state hashed
-	spent  time.Duration // on it
+	mu      sync.Mutex
+	list    []journal.Head
+	waiting []journal.Head // the first one's state is being hashed: it and what came since is not told yet
+	hashed  uint64         // parts of the state hashed
+	spent   time.Duration  // that commands waited for it
 }
 
-func (h *heads) add(head journal.Head, spent time.Duration) {
+// add puts a head at the end.
+func (h *heads) add(head journal.Head) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if head.StateForm != 0 {
-		h.hashed++
-		h.spent += spent
+	if n := len(h.waiting); n > 0 {
+		if head.Index > h.waiting[n-1].Index { // not replayed after the files were opened anew
+			h.waiting = append(h.waiting, head)
+		}
+		return
 	}
-	if n := len(h.list); n > 0 && head.Index <= h.list[n-1].Index {
+	h.tell(head)
+}
+
+// tell lets others ask for a head.
+func (h *heads) tell(head journal.Head) {
+	n := len(h.list)
+	if n > 0 && head.Index <= h.list[n-1].Index {
 		return // replayed after the files were opened anew
 	}
-	if len(h.list) == maxHeads {
+	if n == maxHeads {
 		h.list = append(h.list[:0], h.list[maxHeads/10:]...)
 	}
 	h.list = append(h.list, head)
+}
+
+// begin puts a head at the end whose state is about to be hashed; false: another
+// one's still is.
+func (h *heads) begin(head journal.Head) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.waiting) > 0 {
+		return false
+	}
+	h.waiting = append(h.waiting, head)
+	return true
+}
+
+// end gives the state's hash to the head of begin, and tells it and those behind it.
+func (h *heads) end(state journal.Hash) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.waiting[0].State = state
+	for _, head := range h.waiting {
+		h.tell(head)
+	}
+	h.waiting = nil
+}
+
+// count notes a part that was hashed and how long commands waited for it.
+func (h *heads) count(held time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.hashed++
+	h.spent += held
 }
 
 // Heads returns this node's heads after a log index, oldest first: one for each

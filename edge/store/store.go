@@ -201,7 +201,7 @@ func (s *Store) openReplica() (*replica, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &adapter{node: s.cfg.Raft.NodeID, level: s.cfg.Level, segments: seg, state: fsm.New(), changed: s.changed, heads: &s.heads, damage: &s.damage}
+	a := &adapter{node: s.cfg.Raft.NodeID, level: s.cfg.Level, segments: seg, state: fsm.New(), changed: s.changed, heads: &s.heads, damage: &s.damage, spawn: s.wg.Go}
 	a.held = &holdMeter{guard: a.mu.RLocker(), most: &s.snapshotHold}
 	n, err := raftnode.Open(s.cfg.Raft, a)
 	if damage := s.Damage(); damage != nil { // raft itself only says that it cannot restore
