@@ -17,6 +17,7 @@ import (
 	"meridian/central/orders"
 	"meridian/central/payments"
 	"meridian/central/regions"
+	"meridian/central/rerating"
 	"meridian/central/statement"
 	"meridian/central/store"
 	"meridian/internal/journal"
@@ -37,6 +38,7 @@ type Backend interface {
 	Orders(store.Tx) orders.Store
 	Payments(store.Tx) payments.Store
 	Regions(store.Tx) regions.Store
+	Rerating(store.Tx) rerating.Store
 }
 
 // Rings are the regions' key rings by region. It implements accounts.Sealer.
@@ -65,6 +67,7 @@ type Services struct {
 	Orders    *orders.Service
 	Payments  *payments.Service
 	Registry  *regions.Registry
+	Rerating  *rerating.Service
 	Regions   *regions.Service // the link's Sink
 	Sequencer *feed.Sequencer
 	Statement *statement.Service
@@ -108,7 +111,9 @@ func NewServices(b Backend, d Deps) *Services {
 			return b.Feed(tx).Last(ctx, region)
 		},
 		Verify: d.VerifyHead, Now: d.Now, Log: d.Log})
-	s.Statement = statement.New(statement.Deps{Runner: b, Accounts: b.Accounts, Buckets: b.Buckets, Ledger: b.Ledger,
+	s.Rerating = rerating.New(rerating.Deps{Runner: b, Stores: b.Rerating, Ledger: b.Ledger, Buckets: b.Buckets, Catalog: b.Catalog,
+		Books: books, Feed: appender, Regions: s.Registry, Now: d.Now})
+	s.Statement = statement.New(statement.Deps{Runner: b, Corrections: b.Rerating, Accounts: b.Accounts, Buckets: b.Buckets, Ledger: b.Ledger,
 		Payments: b.Payments, Pending: s.pending, Now: d.Now})
 	return s
 }

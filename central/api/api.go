@@ -32,6 +32,7 @@ import (
 	"meridian/central/orders"
 	"meridian/central/payments"
 	"meridian/central/regions"
+	"meridian/central/rerating"
 	"meridian/central/statement"
 	"meridian/central/store"
 )
@@ -56,6 +57,7 @@ type Deps struct {
 	Orders      *orders.Service
 	Payments    *payments.Service
 	Registry    *regions.Registry
+	Rerating    *rerating.Service
 	Regions     *regions.Service
 	Statement   *statement.Service
 	AccountRows func(store.Tx) accounts.Store
@@ -114,6 +116,7 @@ func (a *API) routes() {
 	post("/v1/subscribers", access.Writer, MaxSubscribers, a.importSubscribers)
 	post("/v1/offerings", access.Admin, MaxCatalog, a.publish)
 	post("/v1/proposals/decide", access.Admin, MaxBody, a.decide)
+	post("/v1/rerate", access.Admin, MaxBody, a.rerate)
 	post("/v1/regions", access.Admin, MaxBody, a.createRegion)
 	post("/v1/regions/release", access.Admin, MaxBody, a.releaseRegion)
 	post("/v1/operators", access.Admin, MaxBody, a.createOperator)

@@ -61,7 +61,7 @@ func testZeroPrice(t *testing.T, c *client) {
 	if n := versions(c); n != 2 || len(c.get(200, "/v1/proposals")["proposals"].([]any)) != 0 {
 		t.Errorf("after a proposal was taken back: %d versions", n)
 	}
-	c.post(400, "/v1/offerings", adminToken, strings.Replace(free, "overrun: owed", "overrun: owed, one_time: [{name: x, price: \"1\"}]", 1))
+	c.post(400, "/v1/offerings", adminToken, strings.Replace(free, "EUR", "USD", 1))
 }
 
 // Within the lead time a region that is cut off would not have the version: it is
@@ -122,4 +122,35 @@ func TestCatalogStatus(t *testing.T) {
 	if list := c.get(200, "/v1/catalog/status?offering=other")["versions"].([]any); len(list) != 0 {
 		t.Errorf("of an offering that is not there: %v", list)
 	}
+}
+
+// A correction is proposed by one admin, approved by another, and then done page by
+// page, under the proposal's id only.
+func TestRerateNeedsASecondPerson(t *testing.T) { each(t, testRerate) }
+
+func testRerate(t *testing.T, c *client) {
+	c.secondAdmin()
+	c.post(201, "/v1/offerings", adminToken, offering)
+	c.post(201, "/v1/offerings", adminToken, strings.Replace(offering, "1.00 per GB", "0.50 per GB", 1))
+	ask := func(more string) string {
+		return `{"offering":"prepaid","version":1,"corrected":2,"to":"2100-01-01T00:00:00Z","undercharge":"waive"` + more + `}`
+	}
+	if out := c.post(201, "/v1/rerate", adminToken, ask("")); out["dry_run"] != true || out["records"] != 0.0 || out["refunded"] != "0.00" {
+		t.Errorf("dry run %v", out)
+	}
+	c.post(403, "/v1/rerate", clerkToken, ask(""))
+	c.post(400, "/v1/rerate", adminToken, strings.Replace(ask(""), `"corrected":2`, `"corrected":1`, 1))
+	c.post(404, "/v1/rerate", adminToken, strings.Replace(ask(""), `"corrected":2`, `"corrected":7`, 1))
+	p := c.post(201, "/v1/rerate", adminToken, ask(`,"propose":true,"reason":"a decimal point"`))["proposal"].(map[string]any)
+	run := `{"run":"` + p["id"].(string) + `"}`
+	if says := fmt.Sprint(p["says"]); !strings.Contains(says, "prepaid version 1 rated for all accounts") || p["reason"] != "a decimal point" {
+		t.Errorf("proposal %v", p)
+	}
+	c.post(404, "/v1/rerate", adminToken, run)
+	c.post(403, "/v1/proposals/decide", adminToken, `{"id":"`+p["id"].(string)+`","outcome":"approved"}`)
+	c.post(201, "/v1/proposals/decide", secondToken, `{"id":"`+p["id"].(string)+`","outcome":"approved"}`)
+	if out := c.post(201, "/v1/rerate", adminToken, run); out["dry_run"] != false || out["run"] != p["id"] {
+		t.Errorf("run %v", out)
+	}
+	c.post(400, "/v1/rerate", adminToken, `{"run":"`+p["id"].(string)+`","account":"a1"}`)
 }

@@ -130,6 +130,18 @@ func (s *Service) DecideTx(ctx context.Context, tx store.Tx, by access.Operator,
 	return p, nil
 }
 
+// ApprovedTx reads an approved proposal of an action.
+func (s *Service) ApprovedTx(ctx context.Context, tx store.Tx, id, action string) (Proposal, error) {
+	p, err := s.stores(tx).Get(ctx, id)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return p, fmt.Errorf("read proposal %s: %w", id, err)
+	}
+	if err != nil || p.Action != action || p.Outcome != Approved {
+		return p, fault.Missing("run", id, "an approved proposal of this kind", "propose it and have another admin approve it")
+	}
+	return p, nil
+}
+
 // Open lists the proposals that wait, oldest first, at most limit.
 func (s *Service) Open(ctx context.Context, limit int) ([]Proposal, error) {
 	return store.Read(ctx, s.runner, "approvals.open", func(ctx context.Context, tx store.Tx) ([]Proposal, error) {

@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"meridian/central/store"
@@ -43,6 +44,12 @@ func (s *Service) ReviewTx(ctx context.Context, tx store.Tx, drafts []tariff.Off
 	for i := range latest {
 		before[i] = latest[i].Offering
 	}
+	drafts = slices.Clone(drafts)
+	for i := range drafts {
+		if drafts[i].ValidFrom == 0 {
+			drafts[i].ValidFrom = now.Unix()
+		}
+	}
 	for _, c := range sheet.Compare(before, drafts) {
 		out.Changes = append(out.Changes, c.Offering+": "+c.Says)
 	}
@@ -51,12 +58,8 @@ func (s *Service) ReviewTx(ctx context.Context, tx store.Tx, drafts []tariff.Off
 		for _, what := range o.Costless() {
 			out.Costless = append(out.Costless, o.ID+": "+what)
 		}
-		from := o.ValidFrom
-		if from == 0 {
-			from = now.Unix()
-		}
-		if s.cfg.LeadTime > 0 && from < out.Earliest {
-			out.Early = append(out.Early, fmt.Sprintf("%s: valid from %s", o.ID, time.Unix(from, 0).UTC().Format(time.RFC3339)))
+		if s.cfg.LeadTime > 0 && o.ValidFrom < out.Earliest {
+			out.Early = append(out.Early, fmt.Sprintf("%s: valid from %s", o.ID, time.Unix(o.ValidFrom, 0).UTC().Format(time.RFC3339)))
 		}
 	}
 	return out, nil

@@ -21,6 +21,7 @@ import (
 	"meridian/central/orders"
 	"meridian/central/payments"
 	"meridian/central/regions"
+	"meridian/central/rerating"
 	"meridian/central/store"
 )
 
@@ -184,4 +185,5 @@ func (db *DB) Feed(t store.Tx) feed.Store           { return feedStore{db.in(t)}
 func (db *DB) Ledger(t store.Tx) ledger.Store       { return ledgerStore{db.in(t)} }
 func (db *DB) Orders(t store.Tx) orders.Store       { return orderStore{db.in(t)} }
 func (db *DB) Payments(t store.Tx) payments.Store   { return paymentStore{db.in(t)} }
+func (db *DB) Rerating(t store.Tx) rerating.Store   { return rerateStore{db.in(t)} }
 func (db *DB) Regions(t store.Tx) regions.Store     { return regionStore{db.in(t)} }

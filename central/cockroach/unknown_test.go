@@ -130,6 +130,7 @@ func writes() []struct{ path, body string } {
 		{"/v1/orders", `{"subscription":"s1","action":"debit","amount":"1.50","reason":"letter"}`},
 		{"/v1/subscriptions/password", `{"subscription":"s1","password":"another-pw"}`},
 		{"/v1/proposals/decide", `{"id":"p1","outcome":"approved"}`},
+		{"/v1/rerate", `{"offering":"prepaid","version":1,"corrected":2,"to":"2030-01-01T00:00:00Z","undercharge":"waive","propose":true}`},
 		{"/v1/regions/release", `{"region":"north","reason":"the node was rebuilt"}`},
 		{"/v1/subscribers", `{"subscribers":[{"customer_id":"c2","account_id":"a2","subscription_id":"s2","name":"U","currency":"EUR","home":"north","login":"u","password":"pw","offering":"prepaid","deposit":"9.00"}]}`},
 	}
@@ -140,7 +141,9 @@ func writes() []struct{ path, body string } {
 func prepare(t *testing.T, url, path string) {
 	t.Helper()
 	sql := map[string]string{
-		"/v1/chargebacks":     `UPDATE payments SET id = 'pay1' WHERE at_us < $1`,
+		"/v1/chargebacks": `UPDATE payments SET id = 'pay1' WHERE at_us < $1`,
+		"/v1/rerate": `INSERT INTO offerings (id, version, valid_from, body, hash, published_at)
+			SELECT id, 2, valid_from, replace(body, '"version":1', '"version":2'), hash, $1 FROM offerings WHERE id = 'prepaid'`,
 		"/v1/regions/release": `INSERT INTO region_holds (region, at_us, node, reason) VALUES ('north', $1, 'north-2', 'a head contradicts')`,
 		"/v1/proposals/decide": `INSERT INTO proposals (id, action, body, says, reason, proposer, proposed_by, proposed_at, decider, decided_by, decided_at, outcome)
 			VALUES ('p1', 'publish', '{"id":"gift","name":"G","currency":"EUR","service":"internet","recurring":[{"name":"fee","price":"0","every":"30 days"}],

@@ -26,6 +26,14 @@ type Version struct {
 	hash  [32]byte
 }
 
+// unit is what the version meters sessions in, "" when usage is free.
+func (v *Version) unit() tariff.Unit {
+	if v.meter < 0 {
+		return ""
+	}
+	return v.plan.Unit(v.meter)
+}
+
 // NewVersion compiles a published version.
 func NewVersion(o *tariff.Offering) (*Version, error) {
 	plan, err := rating.Compile(o, rating.Env{})
@@ -35,9 +43,6 @@ func NewVersion(o *tariff.Offering) (*Version, error) {
 	v := &Version{Offering: o, plan: plan, meter: -1, hash: o.Hash()}
 	if u := o.Metering(); u != nil {
 		v.meter = plan.Component(u.Name)
-		if !plan.Resumes(v.meter) {
-			return nil, fmt.Errorf("%w: offering %s version %d: what %s costs does not follow from a record's quantity alone", ErrRecord, o.ID, o.Version, u.Name)
-		}
 	}
 	return v, nil
 }
@@ -55,6 +60,9 @@ type Priced struct {
 func (v *Version) Price(start int64, u *journal.UsageRecord) (Priced, error) {
 	if v.meter < 0 {
 		return Priced{After: u.Before}, nil
+	}
+	if !v.plan.Resumes(v.meter) || len(u.Parts) > 0 {
+		return Priced{}, fmt.Errorf("%w: by %s version %d its price does not follow from its quantity alone", ErrRecord, v.ID, v.Version)
 	}
 	quantity := u.Seconds
 	if v.plan.Unit(v.meter) == tariff.Bytes {
@@ -78,4 +86,18 @@ func (v *Version) Price(start int64, u *journal.UsageRecord) (Priced, error) {
 		list[i] = pieces[i].Slice()
 	}
 	return Priced{Slices: rating.Canonical(list), After: after.State, Amount: after.Charged - before.Charged}, nil
+}
+
+// quantity is what the version meters of a session's counters.
+func (v *Version) quantity(octets uint64, seconds int64) int64 {
+	if v.unit() == tariff.Bytes {
+		return int64(octets)
+	}
+	return seconds
+}
+
+// between prices a session's usage from one cumulative quantity to another.
+func (v *Version) between(start, from, to int64) (Priced, error) {
+	u := &journal.UsageRecord{Before: rating.State{Quantity: from}, InOctets: uint64(to - from), Seconds: to - from}
+	return v.Price(start, u)
 }

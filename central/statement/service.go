@@ -14,6 +14,7 @@ import (
 	"meridian/central/fault"
 	"meridian/central/ledger"
 	"meridian/central/payments"
+	"meridian/central/rerating"
 	"meridian/central/settlement"
 	"meridian/central/store"
 	"meridian/internal/journal"
@@ -26,13 +27,14 @@ const MaxLines = 10000
 // Deps are what the service works with. Pending tells what a region last said
 // about its backlog; it may be nil.
 type Deps struct {
-	Runner   store.Runner
-	Accounts func(store.Tx) accounts.Store
-	Buckets  func(store.Tx) buckets.Store
-	Ledger   func(store.Tx) ledger.Store
-	Payments func(store.Tx) payments.Store
-	Pending  func(region string) *Pending
-	Now      func() time.Time
+	Runner      store.Runner
+	Accounts    func(store.Tx) accounts.Store
+	Buckets     func(store.Tx) buckets.Store
+	Ledger      func(store.Tx) ledger.Store
+	Payments    func(store.Tx) payments.Store
+	Corrections func(store.Tx) rerating.Store
+	Pending     func(region string) *Pending
+	Now         func() time.Time
 }
 
 // Service writes statements.
@@ -103,6 +105,14 @@ func (s *Service) open(ctx context.Context, tx store.Tx, out *Statement) error {
 	if err != nil {
 		return fmt.Errorf("sum what was taken back: %w", err)
 	}
+	back, less, err := s.Corrections(tx).SumBefore(ctx, out.Account, out.From)
+	if err != nil {
+		return fmt.Errorf("sum corrections: %w", err)
+	}
+	if paid, err = money.Add(paid, back); err != nil {
+		return err
+	}
+	out.DebtOpening = less
 	if out.Opening, err = opening(totals, paid, money.Amount(claimed)); err != nil {
 		return err
 	}
@@ -113,7 +123,7 @@ func (s *Service) open(ctx context.Context, tx store.Tx, out *Statement) error {
 	if err != nil {
 		return fmt.Errorf("sum overrun: %w", err)
 	}
-	out.DebtOpening = money.Amount(owed)
+	out.DebtOpening += money.Amount(owed)
 	return nil
 }
 
@@ -134,7 +144,11 @@ func (s *Service) lines(ctx context.Context, tx store.Tx, out *Statement) error 
 	if err != nil {
 		return fmt.Errorf("read what was taken back: %w", err)
 	}
-	if len(paid)+len(records)+len(claims) > MaxLines {
+	corrected, err := s.Corrections(tx).Of(ctx, out.Account, out.From, out.To, MaxLines+1)
+	if err != nil {
+		return fmt.Errorf("read corrections: %w", err)
+	}
+	if len(paid)+len(records)+len(claims)+len(corrected) > MaxLines {
 		return tooLong()
 	}
 	for _, c := range claims {
@@ -142,6 +156,11 @@ func (s *Service) lines(ctx context.Context, tx store.Tx, out *Statement) error 
 	}
 	for _, p := range paid {
 		out.Lines = append(out.Lines, Line{At: p.At, Kind: LinePayment, Text: p.Method + " " + p.Reference, Amount: p.Amount, Source: "payment/" + p.ID})
+	}
+	for i := range corrected {
+		if c := &corrected[i]; c.Refunded() != 0 || c.Owed != 0 || c.Absorbed != 0 {
+			out.Lines = append(out.Lines, correctionLine(c))
+		}
 	}
 	for i := range records {
 		r := &records[i]
@@ -156,6 +175,13 @@ func (s *Service) lines(ctx context.Context, tx store.Tx, out *Statement) error 
 	// Stable: a cut's usage line stays before its charges, which share its instant.
 	slices.SortStableFunc(out.Lines, func(a, b Line) int { return cmp.Compare(a.At, b.At) })
 	return nil
+}
+
+// correctionLine says by which version a record was priced again; which record is in
+// the source.
+func correctionLine(c *rerating.Correction) Line {
+	return Line{At: c.At, Kind: LineCorrection, Text: fmt.Sprintf("rated again by %s@%d", c.Offering, c.Version), Subscription: c.Subscription,
+		Session: c.Session.String(), Amount: c.Refunded(), Owed: c.Owed, Absorbed: c.Absorbed, Source: c.Source()}
 }
 
 func (s *Service) leased(ctx context.Context, tx store.Tx, out *Statement) error {

@@ -59,6 +59,8 @@ func TestExitStatus(t *testing.T) {
 		{"ctl catalog publish", exitcode.Usage, "", "1 arg"},
 		{"ctl catalog publish " + filepath.Join(empty, "none"), exitcode.Usage, "", "none"},
 		{"ctl proposal approve x --url http://127.0.0.1:1", exitcode.Unreachable, "", "--url"},
+		{"ctl rerate --offering x --version 1 --corrected 2 --to 2026-12-01T00:00:00Z", exitcode.Usage, "", "--dry-run"},
+		{"ctl rerate --run r1 --dry-run", exitcode.Usage, "", "none of the others"},
 		{"ctl proposal --help", exitcode.Done, "approve", ""},
 		{"catalog status --help", exitcode.Done, "--token-file", ""},
 		{"catalog status --url http://127.0.0.1:1", exitcode.Unreachable, "", "--url"},

@@ -27,6 +27,8 @@ func Run(t *testing.T, open Opener) {
 		"catalog":            testCatalog,
 		"catalog_status":     testCatalogStatus,
 		"proposals":          testProposals,
+		"rerating":           testRerating,
+		"rerating_late":      testReratingLate,
 		"subscribe":          testSubscribe,
 		"subscribe_batch":    testSubscribeBatch,
 		"password":           testPassword,

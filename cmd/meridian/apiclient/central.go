@@ -90,6 +90,8 @@ func (l *StatementLine) Words() string {
 	switch {
 	case l.Kind == "usage":
 		return fmt.Sprintf("usage %d s, %d octets", l.Seconds, l.InOctets+l.OutOctets)
+	case l.Kind == "correction":
+		return l.Text
 	case l.Owed != "":
 		return "overrun, owed " + l.Owed
 	case l.Text != "":

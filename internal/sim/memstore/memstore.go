@@ -26,6 +26,7 @@ import (
 	"meridian/central/orders"
 	"meridian/central/payments"
 	"meridian/central/regions"
+	"meridian/central/rerating"
 	"meridian/central/store"
 	feedrow "meridian/internal/feed"
 	"meridian/internal/invariant"
@@ -102,6 +103,7 @@ type Store struct {
 	holds         map[string]regions.Hold
 	signed        map[headKey]regions.SignedHead
 	proposals     map[string]approvals.Proposal
+	corrections   map[correctionKey]rerating.Correction
 }
 
 // New returns an empty database.
@@ -121,7 +123,7 @@ func New() *Store {
 		orders: map[string]orders.Order{}, payments: map[string]payments.Payment{}, paymentIDs: map[string]bool{},
 		paymentsOf: map[string][]string{}, regions: map[string]regions.Region{},
 		holds: map[string]regions.Hold{}, signed: map[headKey]regions.SignedHead{},
-		proposals: map[string]approvals.Proposal{},
+		proposals: map[string]approvals.Proposal{}, corrections: map[correctionKey]rerating.Correction{},
 	}
 }
 
@@ -279,6 +281,7 @@ func (s *Store) Feed(t store.Tx) feed.Store           { return feedStore{s.in(t)
 func (s *Store) Ledger(t store.Tx) ledger.Store       { return ledgerStore{s.in(t)} }
 func (s *Store) Orders(t store.Tx) orders.Store       { return orderStore{s.in(t)} }
 func (s *Store) Payments(t store.Tx) payments.Store   { return paymentStore{s.in(t)} }
+func (s *Store) Rerating(t store.Tx) rerating.Store   { return rerateStore{s.in(t)} }
 func (s *Store) Regions(t store.Tx) regions.Store     { return regionStore{s.in(t)} }
 
 // reader reads the whole database for verify.
