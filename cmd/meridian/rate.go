@@ -39,12 +39,17 @@ func rateCommand() *cobra.Command {
 			"  start         2026-03-02T18:00:00Z                                  end       volume lies evenly from start to end\n" +
 			"  quantity      500MB, 65s, 3, 12.50; time: end − start               destination  number, or zone\n" +
 			"  weight        weighted units: parts of the component's weight_scale\n" +
+			"  event         left out = usage; or what happens to the subscription: activate, renew (time passes), change (to the\n" +
+			"                offering), cancel, pause, resume, top-up and referral (of the quantity). From activate on fees,\n" +
+			"                promotions and minima are charged as they fall due, each a line of its own\n" +
+			"  born, since, holds  of an activate event: day of birth, a customer since, ids of other offerings\n" +
 			"Balances (--balances, or the list balances of a JSON object {\"usage\": …, \"balances\": …}):\n" +
 			"  subscription, balance (an allowance's name, or money), value, expires\n" +
 			"A subscription begins with the offering's allowances, given at its first event, and pays money on account unless\n" +
 			"it is given a money balance. What then cannot be paid is shown as overrun. deploy/catalog/README.md tells it in\n" +
 			"full, with examples. Exit status 1 when the sheet or an event has a fault; events without one are rated.",
 		Example: "  meridian rate --tariff deploy/catalog/demo/prepaid-volume.yaml --usage usage.csv --explain\n" +
+			"  printf 'event,start\\nactivate,2026-03-11T09:00:00Z\\nrenew,2026-05-01T00:00:00Z\\n' | meridian rate --tariff deploy/catalog/library/triple-play.yaml --usage - --explain\n" +
 			"  printf 'start,quantity\\n2026-03-02T18:00:00Z,1500MB\\n' | meridian rate --tariff deploy/catalog/demo/prepaid-volume.yaml --usage - --explain --lang ru\n" +
 			"  meridian rate --tariff voice.yaml --table world=prefixes.csv --usage calls.csv --balances start.csv --json",
 		Args: cobra.NoArgs,
@@ -206,7 +211,11 @@ func after(gap, s string) string {
 }
 
 func (r *rateFlags) line(b *strings.Builder, x *trial.Rated) {
-	fmt.Fprintf(b, "%s%s  %s %s%s: %s %s", x.Start, after(" ", x.Subscription), x.Usage, x.Quantity, after(" to ", x.Zone), x.CostText, x.Currency)
+	what := x.Usage + after(" ", x.Quantity) + after(" to ", x.Zone)
+	if x.Event != "" {
+		what = x.Event + after(" ", x.Usage) + after(" ", x.Quantity) + after(" from ", x.From) + after(" to ", x.Until) + after(", ", x.Part)
+	}
+	fmt.Fprintf(b, "%s%s  %s: %s %s", x.Start, after(" ", x.Subscription), what, x.CostText, x.Currency)
 	var paid []string
 	for _, p := range x.Payments {
 		amount := p.Amount
@@ -217,6 +226,13 @@ func (r *rateFlags) line(b *strings.Builder, x *trial.Rated) {
 	}
 	if len(paid) > 0 {
 		fmt.Fprintf(b, " (%s)", strings.Join(paid, ", "))
+	}
+	for _, o := range x.Promotions {
+		if o.Gives != "" {
+			fmt.Fprintf(b, "; %s gives %s to %s", o.Name, o.Amount, o.Gives)
+		} else {
+			fmt.Fprintf(b, "; %s -%s", o.Name, o.Amount)
+		}
 	}
 	for _, more := range []struct{ form, text string }{{"; overrun %s", x.Overrun}, {"; raised %s", strings.Join(x.Raised, ", ")}, {"; profile %s", x.Profile}, {"; no service: %s", x.Barred}} {
 		if more.text != "" {

@@ -27,8 +27,8 @@ func simulateCommand() *cobra.Command {
 		Use: "simulate --tariff DRAFT --usage FILE", Short: "Say what past usage would cost by a draft, and who gains and loses",
 		Long: "Rates usage, as `meridian rate` reads it, by a draft and compares with what it cost: by the sheet that --against\n" +
 			"names, or else by the usage file's column charged. Prints each customer, those who gain most first, the sums, and\n" +
-			"how many customers see which change. What usage costs is compared, overrun included; fees and promotions are not\n" +
-			"part of it. Exit status 1 when a sheet or an event has a fault.",
+			"how many customers see which change. What usage costs is compared, overrun included; fees and promotions of\n" +
+			"subscriptions that the file activates too. Exit status 1 when a sheet or an event has a fault.",
 		Example: "  meridian catalog simulate --tariff draft.yaml --usage last-month.csv\n" +
 			"  meridian catalog simulate --tariff draft.yaml --against current.yaml --usage last-month.csv --json",
 		Args: cobra.NoArgs,

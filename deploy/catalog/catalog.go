@@ -10,7 +10,7 @@ import "embed"
 var Demo embed.FS
 
 // Library is offerings of real life, each NAME.yaml with usage to try it on,
-// NAME.usage.csv, and for some starting balances, NAME.balances.csv.
+// NAME.usage.csv, a subscription's life, NAME.life.csv, and for some starting balances, NAME.balances.csv.
 //
 //go:embed library/*
 var Library embed.FS

@@ -39,6 +39,74 @@ func library() map[string][]string {
 	}
 }
 
+// lives holds what each offering charges apart from usage over the life in its life
+// file, where the sums are worked out.
+func lives() map[string][]string {
+	student := []string{"fee monthly fee 0.00; First month free 5.419355"}
+	for range 11 {
+		student = append(student, "fee monthly fee 4.00; Student discount 4.00")
+	}
+	return map[string][]string{
+		"home-fair-use":      {"fee monthly fee 5.98", "fee monthly fee 29.90", "credit monthly fee -20.254839"},
+		"prepaid-hour":       nil,
+		"night-free":         {"fee monthly fee 9.90", "fee monthly fee 9.90", "fee monthly fee 9.90"},
+		"triple-play":        {"one-time installation 49.00", "fee internet 100 23.709677", "fee television 6.774194", "fee fixed address 3.00", "credit internet 100 -11.290322", "credit television -3.225807"},
+		"converged-mobile":   {"fee monthly fee 17.409677", "fee monthly fee 17.99"},
+		"voice-destinations": nil,
+		"company-pool":       {"fee pool fee 16.258065", "fee pool fee 12.00"},
+		"student":            append(student, "fee monthly fee 8.00"),
+		"top-up-bonus":       {"top-up  0.00", "top-up  0.00; Top-up bonus 2.00 to bonus", "top-up  0.00; Top-up bonus 15.00 to bonus"},
+		"cinema-ticket":      nil,
+		"turbo":              {"fee monthly fee 6.00"},
+		"tourist-sim":        {"one-time card 19.90"},
+		"roaming-day-pass":   nil,
+		"loyalty":            {"fee monthly fee 13.50; Loyalty discount 1.50", "fee monthly fee 12.00; Loyalty discount 3.00", "credit monthly fee -10.285714"},
+		"legacy-branch":      nil,
+	}
+}
+
+func TestLibraryLives(t *testing.T) {
+	files, err := fs.Sub(catalog.Library, "library")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(lives()) != len(library()) {
+		t.Fatalf("%d lives of %d offerings", len(lives()), len(library()))
+	}
+	for name, want := range lives() {
+		offerings, err := sheet.Read(name+".yaml", read(t, files, name+".yaml"), files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, err := trial.ReadUsage(name, read(t, files, name+".life.csv"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, err := trial.New(offerings, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rated, err := x.Rate(name, in.Usage, why.English)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, r := range rated {
+			line := fmt.Sprintf("%s %s %s", r.Event, r.Usage, r.CostText)
+			for _, o := range r.Promotions {
+				line += fmt.Sprintf("; %s %s", o.Name, o.Amount)
+				if o.Gives != "" {
+					line += " to " + o.Gives
+				}
+			}
+			got = append(got, line)
+		}
+		if strings.Join(got, "\n") != strings.Join(want, "\n") {
+			t.Errorf("%s:\n%s\nwant\n%s", name, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	}
+}
+
 // Every offering passes schema and reader, and its usage comes to the money that was
 // worked out by hand.
 func TestLibrary(t *testing.T) {

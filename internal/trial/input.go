@@ -31,6 +31,10 @@ type Event struct {
 	Zone         string `json:"zone"`         // instead of a destination
 	Weight       string `json:"weight"`       // weighted units: parts of the component's scale
 	Charged      string `json:"charged"`      // what it cost when it happened; for a simulation
+	Event        string `json:"event"`        // left out = usage; activate, renew, change, cancel, pause, resume, top-up, referral
+	Born         string `json:"born"`         // activate: the customer's day of birth, 1990-12-31
+	Since        string `json:"since"`        // activate: a customer since, RFC 3339; left out = since the activation
+	Holds        string `json:"holds"`        // activate: ids of the customer's other offerings, separated by spaces
 }
 
 // Balance is a row of starting balances.
@@ -51,7 +55,8 @@ type Input struct {
 func (e *Event) columns() map[string]*string {
 	return map[string]*string{"subscription": &e.Subscription, "offering": &e.Offering, "usage": &e.Usage, "service": &e.Service,
 		"session": &e.Session, "start": &e.Start, "end": &e.End, "quantity": &e.Quantity, "destination": &e.Destination,
-		"zone": &e.Zone, "weight": &e.Weight, "charged": &e.Charged}
+		"zone": &e.Zone, "weight": &e.Weight, "charged": &e.Charged,
+		"event": &e.Event, "born": &e.Born, "since": &e.Since, "holds": &e.Holds}
 }
 
 func (b *Balance) columns() map[string]*string {
@@ -167,7 +172,7 @@ func readCSV(f *faults, data []byte, next func() (map[string]*string, *int)) {
 
 func names(columns map[string]*string) []string {
 	var out []string
-	for _, name := range []string{"subscription", "offering", "usage", "service", "session", "start", "end", "quantity", "destination", "zone", "weight", "charged", "balance", "value", "expires"} {
+	for _, name := range []string{"subscription", "offering", "usage", "service", "session", "start", "end", "quantity", "destination", "zone", "weight", "charged", "event", "born", "since", "holds", "balance", "value", "expires"} {
 		if columns[name] != nil {
 			out = append(out, name)
 		}

@@ -33,6 +33,10 @@ func (t *Trial) one(e *Event, v *version, component int, u rating.Use, lang why.
 	r := Rated{Line: e.Line, Subscription: e.Subscription, Offering: v.ID, Version: v.Version, Usage: v.plan.Name(component), Unit: v.plan.Unit(component),
 		Session: e.Session, Start: at.Format(time.RFC3339), Zone: v.plan.ZoneName(component, zone), Window: v.plan.WindowAt(u.From),
 		Quantity: sheet.Quantity(u.Quantity, v.plan.Unit(component)), Currency: string(v.Currency), Pieces: []Piece{}, Payments: []Payment{}}
+	if c := t.under[e.Subscription]; c != nil && c.p == p && !c.served() {
+		r.Barred, r.CostText, r.Payable = c.standing(), money.Amount(0).String(), money.Amount(0).String()
+		return r, nil
+	}
 	if barred := p.barred(v.plan.Service(component), r.Zone, u.From); barred != "" {
 		r.Barred, r.CostText, r.Payable = barred, money.Amount(0).String(), money.Amount(0).String()
 		return r, nil
@@ -42,7 +46,12 @@ func (t *Trial) one(e *Event, v *version, component int, u rating.Use, lang why.
 		return Rated{}, err
 	}
 	t.settle(p, &result)
+	off, err := t.discount(e, p, component, u.From, &result)
+	if err != nil {
+		return Rated{}, err
+	}
 	r.tell(&result, v, component, lang)
+	r.Promotions = off
 	r.Payable = v.plan.Payable(component, s.State).String()
 	r.Raised = t.observe(p, component, s, u.From)
 	r.Profile = p.profile(v.plan.Service(component), u.From)

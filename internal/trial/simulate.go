@@ -39,13 +39,17 @@ type Simulation struct {
 	Histogram []Bar      `json:"histogram"`
 }
 
-// Charged is what events cost when they happened, from their column charged. The
+// Charged is what events cost when they happened, from their column charged, which
+// events of a subscription's life may leave out. The
 // error is sheet.Faults.
 func Charged(file string, events []Event) ([]Rated, error) {
 	f := &faults{file: file}
 	out := make([]Rated, 0, len(events))
 	for i := range events {
 		e := &events[i]
+		if e.Charged == "" && e.Event != "" && e.Event != eventUsage {
+			e.Charged = "0"
+		}
 		a, err := money.Parse(e.Charged)
 		if err != nil {
 			f.add(e.Line, "charged", e.Charged, "is not an amount", "write what the event cost, e.g. 1.25, or name the sheet to compare with")

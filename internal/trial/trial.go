@@ -24,6 +24,7 @@ type Trial struct {
 
 	balances map[string]map[string]Balance // by subscription and balance
 	people   map[[2]string]*person         // by subscription and offering
+	under    map[string]*contracted        // by subscription: those that were activated
 	pools    map[string]int64              // value of shared buckets, by pool and allowance
 	faults   faults
 }
@@ -44,9 +45,9 @@ func Check(o *tariff.Offering, tables map[string]*rating.Prefixes) error {
 
 func ready(o tariff.Offering, tables map[string]*rating.Prefixes) (*version, error) {
 	v := &version{Offering: o}
-	for i := range v.Usage {
-		if least := v.Usage[i].MinPeriod; least > 0 {
-			return nil, &tariff.Fault{Path: fmt.Sprintf("usage[%d].min_period", i), Value: least.String(), Remedy: "a period's minimum is not rated yet: leave it out, or use min_event"}
+	for i := range v.Allowances {
+		if v.Allowances[i].CarryOverage {
+			return nil, &tariff.Fault{Path: fmt.Sprintf("allowances[%d].carry_overage", i), Value: "true", Remedy: "overage that is carried is not rated yet: leave it out"}
 		}
 	}
 	var err error
@@ -59,7 +60,7 @@ func ready(o tariff.Offering, tables map[string]*rating.Prefixes) (*version, err
 // New makes the offerings of a sheet ready. Versions of one id are numbered by
 // valid_from. The error names the part that cannot be rated, each a *tariff.Fault.
 func New(offerings []tariff.Offering, tables map[string]*rating.Prefixes) (*Trial, error) {
-	t := &Trial{offerings: map[string][]*version{}, balances: map[string]map[string]Balance{}, people: map[[2]string]*person{}, pools: map[string]int64{}}
+	t := &Trial{offerings: map[string][]*version{}, balances: map[string]map[string]Balance{}, people: map[[2]string]*person{}, under: map[string]*contracted{}, pools: map[string]int64{}}
 	sorted := slices.Clone(offerings)
 	slices.SortStableFunc(sorted, func(a, b tariff.Offering) int { return cmp.Compare(a.ValidFrom, b.ValidFrom) })
 	for i := range sorted {
@@ -138,9 +139,19 @@ type Piece struct {
 	Why      string `json:"why"`
 }
 
-// Rated is an event and what it came to.
+// Off is what a promotion took off a charge, or gave.
+type Off struct {
+	Promotion string `json:"promotion"`
+	Name      string `json:"name"`
+	Amount    string `json:"amount"`
+	Gives     string `json:"gives,omitempty"` // the balance that a bonus goes to
+}
+
+// Rated is an event and what it came to. What falls due by a contract is an event
+// of its own: Usage names the component, Start is when it was due.
 type Rated struct {
 	Line         int          `json:"line"`
+	Event        string       `json:"event,omitempty"` // "" = usage
 	Subscription string       `json:"subscription,omitempty"`
 	Offering     string       `json:"offering"`
 	Version      uint32       `json:"version"`
@@ -151,6 +162,11 @@ type Rated struct {
 	Zone         string       `json:"zone,omitempty"`
 	Window       string       `json:"window,omitempty"`
 	Quantity     string       `json:"quantity"`
+	From         string       `json:"from,omitempty"` // what a fee is for
+	Until        string       `json:"until,omitempty"`
+	Part         string       `json:"part,omitempty"`       // of a period: days of days
+	Price        string       `json:"price,omitempty"`      // before promotions
+	Promotions   []Off        `json:"promotions,omitempty"` // that touched it
 	Pieces       []Piece      `json:"pieces"`
 	Payments     []Payment    `json:"payments"`
 	Cost         money.Amount `json:"-"`
@@ -172,6 +188,10 @@ func (t *Trial) Rate(file string, events []Event, lang why.Language) ([]Rated, e
 	var out []Rated
 	for i := range events {
 		e := &events[i]
+		if e.Event != "" && e.Event != eventUsage {
+			t.life(e, lang, &out)
+			continue
+		}
 		v, component, ok := t.find(e)
 		if !ok {
 			continue
@@ -180,6 +200,7 @@ func (t *Trial) Rate(file string, events []Event, lang why.Language) ([]Rated, e
 		if !ok {
 			continue
 		}
+		t.catchUp(e, u.From, lang, &out)
 		r, err := t.one(e, v, component, u, lang)
 		if err != nil {
 			t.faults.add(e.Line, "", "", err.Error(), "correct the event or the tariff")
@@ -192,7 +213,7 @@ func (t *Trial) Rate(file string, events []Event, lang why.Language) ([]Rated, e
 
 // find resolves an event's offering version and usage component.
 func (t *Trial) find(e *Event) (*version, int, bool) {
-	id := cmp.Or(e.Offering, t.only)
+	id := cmp.Or(e.Offering, t.inForce(e.Subscription), t.only)
 	versions := t.offerings[id]
 	if len(versions) == 0 {
 		t.faults.add(e.Line, "offering", e.Offering, "is no offering of the sheet", "name one by its id")
@@ -203,12 +224,7 @@ func (t *Trial) find(e *Event) (*version, int, bool) {
 		t.faults.add(e.Line, "start", e.Start, err.Error(), "write an instant such as 2026-12-01T08:00:00Z")
 		return nil, 0, false
 	}
-	v := versions[0]
-	for _, next := range versions[1:] {
-		if next.ValidFrom <= start {
-			v = next
-		}
-	}
+	v := validAt(versions, start)
 	var fits []string
 	found := -1
 	for i := range v.Usage {
@@ -228,6 +244,17 @@ func (t *Trial) find(e *Event) (*version, int, bool) {
 		return nil, 0, false
 	}
 	return v, found, true
+}
+
+// validAt is the version in force at a time; the first before any is.
+func validAt(versions []*version, at int64) *version {
+	v := versions[0]
+	for _, next := range versions[1:] {
+		if next.ValidFrom <= at {
+			v = next
+		}
+	}
+	return v
 }
 
 // use reads an event's quantity and times.

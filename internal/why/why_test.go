@@ -63,6 +63,39 @@ func TestSentences(t *testing.T) {
 	}
 }
 
+func TestChargeSentences(t *testing.T) {
+	fee := Charge{Kind: Fee, Component: "monthly fee", Currency: "EUR", From: "2026-03-11", To: "2026-04-01", Days: 21, Of: 31, Whole: 31_000_000, Price: 21_000_000, Amount: 10_500_000,
+		Off: []rating.Reduction{{Name: "Half", Amount: 10_500_000}}}
+	back := Charge{Kind: Credit, Component: "monthly fee", Currency: "EUR", From: "2026-03-22", To: "2026-04-01", Days: 10, Of: 21, Price: 21_000_000, Amount: 10_000_000}
+	for _, c := range []struct {
+		lang Language
+		c    Charge
+		want string
+	}{
+		{English, fee, "monthly fee from 2026-03-11 to 2026-04-01, 21 days of 31 at 31.00 EUR: 21.00 EUR, less Half 10.50 EUR: 10.50 EUR."},
+		{Russian, fee, "monthly fee с 2026-03-11 по 2026-04-01, 21 день из 31 при цене 31.00 EUR: 21.00 EUR, скидка «Half» 10.50 EUR — 10.50 EUR."},
+		{Arabic, fee, "monthly fee من 2026-03-11 إلى 2026-04-01، 21 يومًا من 31 بسعر 31.00 EUR: 21.00 EUR، خصم «Half» 10.50 EUR، المبلغ 10.50 EUR."},
+		{English, back, "monthly fee from 2026-03-22 to 2026-04-01: 21.00 EUR were paid, 10 days of 21 are not used; given back: 10.00 EUR."},
+		{Russian, back, "monthly fee с 2026-03-22 по 2026-04-01: было оплачено 21.00 EUR, не использовано: 10 дней из 21; возвращается 10.00 EUR."},
+		{Arabic, back, "monthly fee من 2026-03-22 إلى 2026-04-01: دُفع 21.00 EUR، غير مستخدم: 10 أيام من 21، والمُعاد 10.00 EUR."},
+	} {
+		if got := ChargeSentence(c.lang, &c.c); got != c.want {
+			t.Errorf("%s:\n%s\nwant\n%s", c.lang, got, c.want)
+		}
+	}
+	for _, l := range Languages() {
+		for kind := range chargeKinds {
+			c := fee
+			c.Kind = kind
+			for c.Days = range int64(32) {
+				if s := ChargeSentence(l, &c); s == "" || strings.ContainsAny(s, "{}#") || strings.Contains(s, "%!") {
+					t.Fatalf("%s %d: %q", l, kind, s)
+				}
+			}
+		}
+	}
+}
+
 // No language lacks a template, and no sentence keeps a mark of one.
 func TestEveryKindInEveryLanguage(t *testing.T) {
 	for _, l := range Languages() {

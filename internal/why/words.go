@@ -12,6 +12,12 @@ type words struct {
 	per       string // amount, quantity
 	perOne    string // amount, noun of one
 	nouns     map[string]noun
+
+	charges [chargeKinds]string
+	period  string // from, to
+	part    string // days, of, price of the whole
+	unused  string // days, of
+	off     string // promotion, amount
 }
 
 // noun is a unit's forms by category, and its form after "per" when it is one.
@@ -67,8 +73,16 @@ func english() *words {
 		to:        " to %s", in: " in the window %s",
 		steps: ", charged as %s in whole steps of %s", per: "%s per %s", perOne: "%s per %s",
 		nouns: invariable(map[string]string{"B": "B", "kB": "kB", "MB": "MB", "GB": "GB", "TB": "TB", "KiB": "KiB", "MiB": "MiB", "GiB": "GiB", "TiB": "TiB"},
-			map[string]noun{"second": two("second", "seconds"), "minute": two("minute", "minutes"), "hour": two("hour", "hours"),
+			map[string]noun{"second": two("second", "seconds"), "minute": two("minute", "minutes"), "hour": two("hour", "hours"), "day": two("day", "days"),
 				"event": two("event", "events"), "unit": two("unit", "units")}),
+		charges: [chargeKinds]string{
+			OneTime: "{what}, once: {price}{off}: {amount}.",
+			Fee:     "{what}{period}{part}: {price}{off}: {amount}.",
+			Credit:  "{what}{period}: {price} were paid{part}; given back: {amount}.",
+			Bonus:   "{what}: {amount} are given.",
+			Minimum: "{what}{period}: difference to the minimum of the period: {amount}.",
+		},
+		period: " from %s to %s", part: ", %s of %d at %s", unused: ", %s of %d are not used", off: ", less %s %s",
 	}
 }
 
@@ -91,8 +105,16 @@ func russian() *words {
 		steps: ", к оплате %s (шаг тарификации: %s)", per: "%s за %s", perOne: "%s за %s",
 		nouns: invariable(map[string]string{"B": "Б", "kB": "кБ", "MB": "МБ", "GB": "ГБ", "TB": "ТБ", "KiB": "КиБ", "MiB": "МиБ", "GiB": "ГиБ", "TiB": "ТиБ"},
 			map[string]noun{"second": three("секунда", "секунды", "секунд", "секунду"), "minute": three("минута", "минуты", "минут", "минуту"),
-				"hour": three("час", "часа", "часов", "час"), "event": three("событие", "события", "событий", "событие"),
+				"hour": three("час", "часа", "часов", "час"), "day": three("день", "дня", "дней", "день"), "event": three("событие", "события", "событий", "событие"),
 				"unit": three("единица", "единицы", "единиц", "единицу")}),
+		charges: [chargeKinds]string{
+			OneTime: "{what}, разово: {price}{off} — {amount}.",
+			Fee:     "{what}{period}{part}: {price}{off} — {amount}.",
+			Credit:  "{what}{period}: было оплачено {price}{part}; возвращается {amount}.",
+			Bonus:   "{what}: начислено {amount}.",
+			Minimum: "{what}{period}: доплата до минимальной суммы периода — {amount}.",
+		},
+		period: " с %s по %s", part: ", %s из %d при цене %s", unused: ", не использовано: %s из %d", off: ", скидка «%s» %s",
 	}
 }
 
@@ -116,7 +138,15 @@ func arabic() *words {
 		nouns: invariable(map[string]string{"B": "بايت", "kB": "كيلوبايت", "MB": "ميغابايت", "GB": "غيغابايت", "TB": "تيرابايت",
 			"KiB": "كيبيبايت", "MiB": "ميبيبايت", "GiB": "غيبيبايت", "TiB": "تيبيبايت"},
 			map[string]noun{"second": six("ثانية واحدة", "ثانيتان", "ثوانٍ", "ثانية", "ثانية"), "minute": six("دقيقة واحدة", "دقيقتان", "دقائق", "دقيقة", "دقيقة"),
-				"hour": six("ساعة واحدة", "ساعتان", "ساعات", "ساعة", "ساعة"), "event": six("حدث واحد", "حدثان", "أحداث", "حدثًا", "حدث"),
+				"hour": six("ساعة واحدة", "ساعتان", "ساعات", "ساعة", "ساعة"), "day": six("يوم واحد", "يومان", "أيام", "يومًا", "يوم"), "event": six("حدث واحد", "حدثان", "أحداث", "حدثًا", "حدث"),
 				"unit": six("وحدة واحدة", "وحدتان", "وحدات", "وحدة", "وحدة")}),
+		charges: [chargeKinds]string{
+			OneTime: "{what}، مرة واحدة: {price}{off}، المبلغ {amount}.",
+			Fee:     "{what}{period}{part}: {price}{off}، المبلغ {amount}.",
+			Credit:  "{what}{period}: دُفع {price}{part}، والمُعاد {amount}.",
+			Bonus:   "{what}: مُنح {amount}.",
+			Minimum: "{what}{period}: الفرق إلى الحد الأدنى للفترة {amount}.",
+		},
+		period: " من %s إلى %s", part: "، %s من %d بسعر %s", unused: "، غير مستخدم: %s من %d", off: "، خصم «%s» %s",
 	}
 }
