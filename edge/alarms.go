@@ -59,6 +59,8 @@ func (n *Node) watched() []watched {
 			Means: "CoA or Disconnect requests were given up: sessions run on past their limit, as overrun."}, n.disconnectsFailing},
 		{alarm.Definition{Name: "heads_differ", Severity: alarm.Critical,
 			Means: "Ledger or state of the region's nodes differ: one of them was altered or is faulty. A node that differs from the majority has stopped serving."}, n.headsDiffer},
+		{alarm.Definition{Name: "raft_log_differs", Severity: alarm.Critical,
+			Means: "Entries that this node reads back from its log are not what the leader wrote."}, n.logDiffers},
 		{alarm.Definition{Name: "version_too_old", Severity: alarm.Critical,
 			Means: "The region's log is of a later version than this node's: it has stopped serving until it is upgraded."}, n.versionTooOld},
 		{alarm.Definition{Name: "heads_missing", Severity: alarm.Warning, Hold: 5 * time.Second,

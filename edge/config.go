@@ -12,6 +12,7 @@ import (
 	"meridian/ops/metrics"
 	"meridian/replication/disk"
 	"meridian/replication/identity"
+	"meridian/replication/raftnode"
 	"meridian/replication/seal"
 )
 
@@ -84,6 +85,8 @@ type Config struct {
 	StaleAfter time.Duration
 	// CutPerTick is how many sessions each tick cuts after the link returned.
 	CutPerTick int
+	// RaftLog keeps raft's log; a directory keeps what it was begun with.
+	RaftLog raftnode.Engine
 	// SnapshotEntries is how many log entries make a new snapshot due.
 	SnapshotEntries uint64
 	// HeadsEach is how often the node compares its heads with the other nodes', SignEach
@@ -107,7 +110,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		level: command.Level, Policy: command.DefaultPolicy(), TickEach: time.Second, IsolatedAfter: 10 * time.Second,
-		StaleAfter: 10 * time.Second, CutPerTick: 500, SnapshotEntries: 8192,
+		StaleAfter: 10 * time.Second, CutPerTick: 500, SnapshotEntries: 8192, RaftLog: raftnode.EngineWAL,
 		HeadsEach: time.Second, SignEach: 10 * time.Second, Disk: disk.DefaultConfig(),
 		ShutdownTimeout: 8 * time.Second,
 	}
@@ -155,6 +158,9 @@ func (c *Config) Validate() error {
 	}
 	if c.TickEach <= 0 || c.IsolatedAfter <= 0 || c.StaleAfter <= 0 || c.CutPerTick < 1 || c.SnapshotEntries < 1 || c.ShutdownTimeout <= 0 {
 		bad("tick_each, isolated_after, stale_after, cut_per_tick, snapshot_entries and shutdown_timeout must be above 0")
+	}
+	if !c.RaftLog.Valid() {
+		bad("raft_log %q: write %s or %s", c.RaftLog, raftnode.EngineWAL, raftnode.EngineBolt)
 	}
 	if c.HeadsEach <= 0 || c.SignEach <= 0 {
 		bad("heads_each %s, sign_each %s: both must be above 0", c.HeadsEach, c.SignEach)

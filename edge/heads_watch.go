@@ -116,3 +116,6 @@ func (n *Node) versionTooOld() error {
 	defer n.heads.mu.Unlock()
 	return n.heads.outdated
 }
+
+// logDiffers is the problem that the log read back is not what the leader wrote.
+func (n *Node) logDiffers() error { return n.store.Raft().Verification().Err }

@@ -15,6 +15,7 @@ import (
 	"meridian/internal/feed"
 	"meridian/internal/journal"
 	"meridian/replication/forward"
+	"meridian/replication/raftnode"
 )
 
 // join starts one node more, which waits to be added, and returns its place.
@@ -23,6 +24,9 @@ func (r *region) join() int {
 	i := len(r.cfgs)
 	r.configure(i)
 	r.cfgs[i].Start = Join
+	if i%2 == 1 { // both engines in one region
+		r.cfgs[i].RaftLog = raftnode.EngineBolt
+	}
 	r.start(i)
 	return i
 }

@@ -103,6 +103,7 @@ func raftMetrics() []metrics.Metric {
 		{Name: "raft_log_entries", Help: "Log entries kept on disk: those since the last snapshots.", Kind: metrics.Gauge},
 		{Name: "raft_entries_stored_total", Help: "Log entries written and synced."},
 		{Name: "raft_bytes_stored_total", Help: "Octets of them, sealed."},
+		{Name: "raft_log_ranges_total", Help: "Stretches of the log read back from disk and compared with what the leader wrote, by cause: equal, skipped, different.", Labels: []string{"cause"}},
 		{Name: "raft_open_failures_total", Help: "Log entries that did not open: damaged, or sealed by another key."},
 		{Name: "raft_peers_refused_total", Help: "Connections whose peer did not prove to be a node of the region."},
 		{Name: "peers_refused_total", Help: "Processes that do not belong here and were refused: by part (raft, forward, gossip) and cause (identity or region, cluster, version).", Labels: []string{"part", "cause"}},
@@ -134,6 +135,10 @@ func (n *Node) raftSamples(a *adder) {
 	a.count("raft_log_entries", kept)
 	a.count("raft_entries_stored_total", raft.EntriesStored)
 	a.count("raft_bytes_stored_total", raft.BytesStored)
+	v := n.store.Raft().Verification()
+	a.add("raft_log_ranges_total", float64(v.Ranges), "equal")
+	a.add("raft_log_ranges_total", float64(v.Skipped), "skipped")
+	a.add("raft_log_ranges_total", float64(v.Differ), "different")
 	a.count("raft_open_failures_total", raft.OpenFailures)
 	a.count("raft_peers_refused_total", raft.PeersRefused)
 	n.refusedSamples(a)

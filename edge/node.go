@@ -154,6 +154,7 @@ func (n *Node) openReplication() error {
 	sc.Raft.NodeID, sc.Raft.Region, sc.Raft.Dir, sc.Raft.Bind = n.cfg.Node, n.cfg.Region, n.cfg.Dir, n.cfg.Raft
 	sc.Raft.TLS, sc.Raft.Ring, sc.Raft.Logger = fc.TLS, n.cfg.DataRing, n.logger
 	sc.Raft.SnapshotThreshold = n.cfg.SnapshotEntries
+	sc.Raft.Log = n.cfg.RaftLog
 	sc.Disk, sc.Level = n.cfg.Disk, n.cfg.level
 	if sc.Raft.AtLeast, err = n.reached(); err != nil {
 		return err

@@ -37,10 +37,13 @@ type Config struct {
 	RPCTimeout    time.Duration // network deadline of one call between nodes
 	Handover      time.Duration // Close waits at most this long for another to lead
 
-	MaxAppendEntries int // log entries in one call to a follower, and waiting to be appended; 1 to 1024
-	MaxRPCsInFlight  int // pipelined calls to one follower
-	LogCache         int // newest entries kept in memory
-	SegmentBytes     int // a log file is closed at this size
+	MaxAppendEntries int    // log entries in one call to a follower, and waiting to be appended; 1 to 1024
+	MaxRPCsInFlight  int    // pipelined calls to one follower
+	Log              Engine // what keeps the log
+	VerifyEach       uint64 // the log is read back and compared each so many entries; 0: never
+
+	LogCache     int // newest entries kept in memory
+	SegmentBytes int // a log file is closed at this size; EngineWAL only
 
 	SnapshotThreshold uint64        // entries since the last snapshot that make a new one due
 	SnapshotInterval  time.Duration // how often that is looked at (up to twice it)
@@ -63,6 +66,8 @@ func DefaultConfig() Config {
 		Handover:          2 * time.Second,
 		MaxAppendEntries:  256,
 		MaxRPCsInFlight:   2,
+		Log:               EngineWAL,
+		VerifyEach:        1024,
 		LogCache:          512,
 		SegmentBytes:      64 << 20,
 		SnapshotThreshold: 8192,
@@ -155,6 +160,9 @@ func (c Config) checkSizes(bad func(string, ...any)) {
 		if n.value < n.least || n.value > n.most {
 			bad("%s is %d; allowed are %d to %d", n.name, n.value, n.least, n.most)
 		}
+	}
+	if !c.Log.Valid() {
+		bad("Log is %q; write %s or %s", c.Log, EngineWAL, EngineBolt)
 	}
 	if c.SnapshotThreshold == 0 {
 		bad("SnapshotThreshold is 0; the log would be cut for every entry; give the number of entries")

@@ -32,6 +32,7 @@ func childMain(dir string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	cfg.Log = Engine(os.Getenv("RAFTNODE_CHILD_LOG"))
 	cfg.SnapshotThreshold, cfg.SnapshotInterval, cfg.TrailingLogs = 50, 20*time.Millisecond, 100_000
 	n, err := Open(cfg, &listFSM{})
 	if err != nil {
@@ -70,15 +71,21 @@ func childMain(dir string) int {
 // TestKilledProcess kills a node with SIGKILL at random points, again and again
 // on one directory, and finds every acknowledged command in the log.
 func TestKilledProcess(t *testing.T) {
+	for engine, runs := range map[Engine]int{EngineWAL: 6, EngineBolt: 4} {
+		t.Run(string(engine), func(t *testing.T) { killed(t, engine, runs) })
+	}
+}
+
+func killed(t *testing.T, engine Engine, runs int) {
 	dir := t.TempDir()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	acked := map[string]bool{}
-	for run := range 6 {
+	for run := range runs {
 		cmd := exec.Command(exe)
-		cmd.Env = append(os.Environ(), "RAFTNODE_CHILD_DIR="+dir, fmt.Sprint("RAFTNODE_CHILD_RUN=", run))
+		cmd.Env = append(os.Environ(), "RAFTNODE_CHILD_DIR="+dir, "RAFTNODE_CHILD_LOG="+string(engine), fmt.Sprint("RAFTNODE_CHILD_RUN=", run))
 		var stderr strings.Builder
 		cmd.Stderr = &stderr
 		pipe, err := cmd.StdoutPipe()
@@ -127,5 +134,5 @@ func TestKilledProcess(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d acknowledged commands over 6 kills", len(acked))
+	t.Logf("%d acknowledged commands over %d kills", len(acked), runs)
 }

@@ -25,6 +25,7 @@ type nodeInfo struct {
 	Format  int    `json:"format"`
 	Cluster string `json:"cluster,omitempty"` // absent in directories of before: the first to open one names it
 	Region  string `json:"region"`
+	Log     string `json:"log,omitempty"` // what keeps the log; absent: EngineWAL
 	Node    string `json:"node"`
 	Check   []byte `json:"check"`
 }
@@ -34,7 +35,26 @@ func (i nodeInfo) additional() []byte {
 	if i.Cluster != "" {
 		out = fmt.Appendf(out, "/%s", i.Cluster)
 	}
+	if i.Log != "" {
+		out = fmt.Appendf(out, "//%s", i.Log)
+	}
 	return out
+}
+
+// engine is what keeps the directory's log.
+func (i nodeInfo) engine() Engine {
+	if i.Log == "" {
+		return EngineWAL
+	}
+	return Engine(i.Log)
+}
+
+// logName is how node.json names an engine.
+func logName(e Engine) string {
+	if e == EngineWAL {
+		return ""
+	}
+	return string(e)
 }
 
 // lockDir takes the directory for this process. Closing the file, or the end of
@@ -92,6 +112,10 @@ func claimDir(dir string, own nodeInfo, ring *seal.Ring) error {
 	case info.Region != own.Region || info.Node != own.Node || info.Cluster != "" && info.Cluster != own.Cluster:
 		return fmt.Errorf("%w: %s belongs to node %q of region %q, cluster %q; this is node %q of region %q, cluster %q; give each node its own directory",
 			ErrWrongDir, dir, info.Node, info.Region, info.Cluster, own.Node, own.Region, own.Cluster)
+	}
+	if info.Log != own.Log {
+		return fmt.Errorf("%w: the log in %s is kept by %s, the configuration says %s; set raft_log to %s, or let the node join anew with an empty directory",
+			ErrWrongDir, dir, info.engine(), own.engine(), info.engine())
 	}
 	if id, ok := seal.KeyID(info.Check); ok && id == ring.Newest() && info.Cluster == own.Cluster {
 		return nil

@@ -294,9 +294,11 @@ func TestNothingLiesInClear(t *testing.T) {
 	}
 }
 
-func openTestStore(t *testing.T, dir string) *store {
+func openTestStore(t *testing.T, dir string) *store { return openTestEngine(t, dir, EngineWAL) }
+
+func openTestEngine(t *testing.T, dir string, e Engine) *store {
 	t.Helper()
-	s, err := openStore(dir, 1<<16, testRing('r'), testDisk(t, dir, nil), discard(), &counters{})
+	s, err := openStore(dir, e, 1<<16, testRing('r'), testDisk(t, dir, nil), discard(), &counters{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -313,7 +315,18 @@ func entries(from, to uint64) []*raft.Log {
 }
 
 func TestStoreBindsEntriesToTheirPlace(t *testing.T) {
-	s := openTestStore(t, t.TempDir())
+	for _, e := range []Engine{EngineWAL, EngineBolt} {
+		t.Run(string(e), func(t *testing.T) {
+			s := openTestEngine(t, t.TempDir(), e)
+			bindsEntries(t, s)
+			if s.IsMonotonic() != (e == EngineWAL) {
+				t.Error("raft must know whether the log takes gaps")
+			}
+		})
+	}
+}
+
+func bindsEntries(t *testing.T, s *store) {
 	in := entries(1, 5)
 	if err := s.StoreLogs(in); err != nil {
 		t.Fatal(err)
@@ -330,7 +343,7 @@ func TestStoreBindsEntriesToTheirPlace(t *testing.T) {
 	}
 	// Somebody with access to the disk, but not to the keys, moves an entry.
 	var moved raft.Log
-	if err := s.WAL.GetLog(3, &moved); err != nil {
+	if err := s.logEngine.GetLog(3, &moved); err != nil {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*raft.Log){
@@ -340,7 +353,7 @@ func TestStoreBindsEntriesToTheirPlace(t *testing.T) {
 	} {
 		bad := moved
 		change(&bad)
-		if err := s.WAL.StoreLogs([]*raft.Log{&bad}); err != nil {
+		if err := s.logEngine.StoreLogs([]*raft.Log{&bad}); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.GetLog(6, &l); !errors.Is(err, seal.ErrCorrupt) {
@@ -353,14 +366,15 @@ func TestStoreBindsEntriesToTheirPlace(t *testing.T) {
 	if s.counters.openFailures.Load() != 3 {
 		t.Errorf("counted %d failures, want 3", s.counters.openFailures.Load())
 	}
-	if !s.IsMonotonic() {
-		t.Error("raft must know that the log takes no gaps")
-	}
 }
 
 func TestMarkFollowsTheLog(t *testing.T) {
-	dir := t.TempDir()
-	s := openTestStore(t, dir)
+	for _, e := range []Engine{EngineWAL, EngineBolt} {
+		t.Run(string(e), func(t *testing.T) { markFollows(t, openTestEngine(t, t.TempDir(), e)) })
+	}
+}
+
+func markFollows(t *testing.T, s *store) {
 	is := func(want uint64) {
 		t.Helper()
 		if got, err := s.mark.read(); err != nil || got != want {

@@ -17,6 +17,8 @@ var (
 	ErrWrongKeys = errors.New("raftnode: wrong keys")
 	// ErrLogDamaged: entries that were stored are missing or do not open.
 	ErrLogDamaged = errors.New("raftnode: log is damaged")
+	// ErrLogDiffers: entries read back are not what the leader wrote.
+	ErrLogDiffers = errors.New("raftnode: log differs from the leader's")
 	// ErrRolledBack: the log ends before an entry that this node had applied.
 	ErrRolledBack = errors.New("raftnode: directory was rolled back")
 	// ErrClosed: the node was closed.

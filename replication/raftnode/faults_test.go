@@ -94,7 +94,7 @@ func TestLogSurvivesDiskErrors(t *testing.T) {
 			dir := t.TempDir()
 			f := &faults{}
 			layer := testDisk(t, dir, f.hook)
-			s, err := openStore(dir, 1<<16, testRing('r'), layer, discard(), &counters{})
+			s, err := openStore(dir, EngineWAL, 1<<16, testRing('r'), layer, discard(), &counters{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -129,7 +129,7 @@ func TestLogSurvivesDiskErrors(t *testing.T) {
 				t.Fatal(err)
 			}
 			layer.Reset()
-			if s, err = openStore(dir, 1<<16, testRing('r'), layer, discard(), &counters{}); err != nil {
+			if s, err = openStore(dir, EngineWAL, 1<<16, testRing('r'), layer, discard(), &counters{}); err != nil {
 				t.Fatal(err)
 			}
 			defer s.Close()
@@ -171,7 +171,7 @@ func TestLogSurvivesDroppedPages(t *testing.T) {
 		good[path] = b
 		return errors.Join(err, readErr)
 	})
-	s, err := openStore(dir, 1<<16, testRing('r'), layer, discard(), &counters{})
+	s, err := openStore(dir, EngineWAL, 1<<16, testRing('r'), layer, discard(), &counters{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func TestLogSurvivesDroppedPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	layer.Reset()
-	if s, err = openStore(dir, 1<<16, testRing('r'), layer, discard(), &counters{}); err != nil {
+	if s, err = openStore(dir, EngineWAL, 1<<16, testRing('r'), layer, discard(), &counters{}); err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
@@ -208,7 +208,7 @@ func TestReserveRefusesEntries(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := openStore(dir, 1<<16, testRing('r'), layer, discard(), &counters{})
+	s, err := openStore(dir, EngineWAL, 1<<16, testRing('r'), layer, discard(), &counters{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,7 @@ type Node struct {
 	raft     *raft.Raft
 	trans    raft.Transport
 	store    *store
+	verified *verified
 	lock     *os.File
 	lead     leadership
 	counters *counters
@@ -106,7 +107,7 @@ func open(cfg Config, fsm raft.FSM, listen func(*counters) (raft.Transport, erro
 	if n.lock, err = lockDir(cfg.Dir); err != nil {
 		return nil, err
 	}
-	if err := claimDir(cfg.Dir, nodeInfo{Format: dirFormat, Cluster: cfg.Cluster, Region: cfg.Region, Node: cfg.NodeID}, cfg.Ring); err != nil {
+	if err := claimDir(cfg.Dir, nodeInfo{Format: dirFormat, Cluster: cfg.Cluster, Region: cfg.Region, Node: cfg.NodeID, Log: logName(cfg.Log)}, cfg.Ring); err != nil {
 		return nil, err
 	}
 	snaps, err := openSnapshots(cfg.Dir, cfg.SnapshotsRetained, n.cfg.Disk, cfg.Logger)
@@ -117,7 +118,7 @@ func open(cfg Config, fsm raft.FSM, listen func(*counters) (raft.Transport, erro
 	if err != nil {
 		return nil, err
 	}
-	if n.store, err = openStore(cfg.Dir, cfg.SegmentBytes, cfg.Ring, n.cfg.Disk, cfg.Logger, n.counters); err != nil {
+	if n.store, err = openStore(cfg.Dir, cfg.Log, cfg.SegmentBytes, cfg.Ring, n.cfg.Disk, cfg.Logger, n.counters); err != nil {
 		return nil, err
 	}
 	if err := n.store.check(newest.index); err != nil {
@@ -126,7 +127,8 @@ func open(cfg Config, fsm raft.FSM, listen func(*counters) (raft.Transport, erro
 	if err := n.reaches(newest.index); err != nil {
 		return nil, err
 	}
-	cache, err := raft.NewLogCache(cfg.LogCache, n.store)
+	n.verified = newVerified(n.store, cfg.VerifyEach)
+	cache, err := raft.NewLogCache(cfg.LogCache, n.verified)
 	if err != nil {
 		return nil, fmt.Errorf("raftnode: %w", err)
 	}
@@ -423,6 +425,9 @@ func (n *Node) release() error {
 	n.wg.Wait()
 	if c, ok := n.trans.(raft.WithClose); ok {
 		errs = append(errs, c.Close())
+	}
+	if n.verified != nil {
+		errs = append(errs, n.verified.Close())
 	}
 	if n.store != nil {
 		errs = append(errs, n.store.Close())

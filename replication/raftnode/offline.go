@@ -91,7 +91,7 @@ func OpenOffline(dir string, ring *seal.Ring) (_ *Offline, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.store, err = openStore(dir, DefaultConfig().SegmentBytes, ring, layer, quiet, &o.counters); err != nil {
+	if o.store, err = openStore(dir, o.info.engine(), DefaultConfig().SegmentBytes, ring, layer, quiet, &o.counters); err != nil {
 		return nil, err
 	}
 	if o.damage = errors.Join(unreadable, o.store.check(o.newest.index)); errors.Is(o.damage, ErrWrongKeys) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/raft"
 	wal "github.com/hashicorp/raft-wal"
+	"go.etcd.io/bbolt"
 
 	"meridian/replication/disk"
 	"meridian/replication/seal"
@@ -27,16 +28,16 @@ const (
 		"if it is the only node, restore the directory from a copy"
 )
 
-// store is the log on disk: a write-ahead log whose entries are sealed, each
+// store is the log on disk: an engine's log whose entries are sealed, each
 // bound to its index, term and type, and the mark of its end. It implements
 // raft.LogStore, raft.StableStore and raft.MonotonicLogStore.
 type store struct {
-	*wal.WAL // the stable store, FirstIndex, LastIndex, IsMonotonic
-	ring     *seal.Ring
-	mark     *mark
-	disk     *disk.Layer
-	termed   atomic.Bool // a term was stored
-	counters *counters
+	logEngine // the stable store, FirstIndex, LastIndex, IsMonotonic
+	ring      *seal.Ring
+	mark      *mark
+	disk      *disk.Layer
+	termed    atomic.Bool // a term was stored
+	counters  *counters
 }
 
 // counters are shared by the parts of a node; see Stats.
@@ -45,36 +46,23 @@ type counters struct {
 	peersRefused, acceptsDropped             atomic.Uint64
 }
 
-func openStore(dir string, segmentBytes int, ring *seal.Ring, layer *disk.Layer, log *slog.Logger, c *counters) (_ *store, err error) {
+func openStore(dir string, engine Engine, segmentBytes int, ring *seal.Ring, layer *disk.Layer, log *slog.Logger, c *counters) (_ *store, err error) {
 	path := filepath.Join(dir, logDir)
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("raftnode: %w", err)
-	}
-	if err := settleLog(path, layer); err != nil {
-		return nil, err
 	}
 	m, err := openMark(filepath.Join(path, markFile), layer)
 	if err != nil {
 		return nil, err
 	}
-	files := newWALFiles(path, layer)
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, m.close(), files.meta.Close())
-		}
-	}()
-	if err := files.unsealTail(segmentBytes); err != nil {
-		return nil, logFault(path, err)
-	}
-	w, err := wal.Open(path, wal.WithSegmentSize(segmentBytes), wal.WithLogger(newHCLog(log, "wal")),
-		wal.WithSegmentFiler(files.filer), wal.WithMetaStore(files.meta))
+	e, err := openEngine(engine, path, segmentBytes, layer, log)
 	if err != nil {
-		return nil, logFault(path, err)
+		return nil, errors.Join(err, m.close())
 	}
-	s := &store{WAL: w, ring: ring, mark: m, disk: layer, counters: c}
-	term, err := w.GetUint64(keyCurrentTerm)
+	s := &store{logEngine: e, ring: ring, mark: m, disk: layer, counters: c}
+	term, err := e.GetUint64(keyCurrentTerm)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("raftnode: term in %s: %w", path, err), w.Close())
+		return nil, errors.Join(fmt.Errorf("raftnode: term in %s: %w", path, err), s.Close())
 	}
 	s.termed.Store(term > 0)
 	return s, nil
@@ -129,7 +117,7 @@ func (s *store) check(snapshotIndex uint64) error {
 
 // GetLog implements raft.LogStore.
 func (s *store) GetLog(index uint64, l *raft.Log) error {
-	if err := s.WAL.GetLog(index, l); err != nil {
+	if err := s.logEngine.GetLog(index, l); err != nil {
 		return err // raft compares with its own sentinel
 	}
 	plain, err := s.ring.Open(nil, l.Data, entryAdditional(index, l.Term, l.Type))
@@ -163,7 +151,7 @@ func (s *store) StoreLogs(logs []*raft.Log) error {
 		sealed[i] = &c
 		size += len(c.Data)
 	}
-	if err := s.WAL.StoreLogs(sealed); err != nil {
+	if err := s.logEngine.StoreLogs(sealed); err != nil {
 		err = s.broken(err)
 		return fmt.Errorf("raftnode: store entries %d to %d: %w", logs[0].Index, logs[len(logs)-1].Index, err)
 	}
@@ -191,7 +179,7 @@ func (s *store) DeleteRange(low, high uint64) error {
 			return err
 		}
 	}
-	if err := s.WAL.DeleteRange(low, high); err != nil {
+	if err := s.logEngine.DeleteRange(low, high); err != nil {
 		err = s.broken(err)
 		return fmt.Errorf("raftnode: delete entries %d to %d: %w", low, high, err)
 	}
@@ -203,7 +191,7 @@ func (s *store) DeleteRange(low, high uint64) error {
 // shows as another error later).
 func (s *store) broken(err error) error {
 	var fault *disk.Error
-	if errors.As(err, &fault) || errors.Is(err, wal.ErrClosed) {
+	if errors.As(err, &fault) || errors.Is(err, wal.ErrClosed) || errors.Is(err, bbolt.ErrDatabaseNotOpen) {
 		return err
 	}
 	return s.disk.Do(disk.Write, s.mark.f.Name(), func() error { return err })
@@ -218,7 +206,7 @@ var keyCurrentTerm = []byte("CurrentTerm")
 // answer, it answers with a refusal. A first term is set by Bootstrap, which
 // takes an error.
 func (s *store) SetUint64(key []byte, val uint64) error {
-	err := s.WAL.SetUint64(key, val)
+	err := s.logEngine.SetUint64(key, val)
 	if !bytes.Equal(key, keyCurrentTerm) {
 		return err
 	}
@@ -230,7 +218,7 @@ func (s *store) SetUint64(key []byte, val uint64) error {
 }
 
 // Close closes the log and its mark.
-func (s *store) Close() error { return errors.Join(s.WAL.Close(), s.mark.close()) }
+func (s *store) Close() error { return errors.Join(s.logEngine.Close(), s.mark.close()) }
 
 func entryAdditional(index, term uint64, kind raft.LogType) []byte {
 	b := make([]byte, 0, len(logAdditional)+17)

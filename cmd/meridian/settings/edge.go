@@ -8,6 +8,7 @@ import (
 	"meridian/ops/logging"
 	"meridian/replication/gossip"
 	"meridian/replication/identity"
+	"meridian/replication/raftnode"
 	"meridian/replication/seal"
 )
 
@@ -43,6 +44,7 @@ type Edge struct {
 	IsolatedAfter   time.Duration `yaml:"isolated_after" doc:"how long the link may be away before the region calls itself isolated" min:"100ms" max:"24h"`
 	StaleAfter      time.Duration `yaml:"stale_after" doc:"how long a node may hear no leader before it accepts only what needs no exactness" min:"1s" max:"1h"`
 	CutPerTick      int           `yaml:"cut_per_tick" doc:"sessions that each tick cuts after an outage" min:"1" max:"1_000_000"`
+	RaftLog         string        `yaml:"raft_log" doc:"what keeps the replicated log: wal or boltdb; a directory keeps what it was begun with"`
 	SnapshotEntries uint64        `yaml:"snapshot_entries" doc:"log entries after which a snapshot is due" min:"16" max:"100_000_000"`
 	Disk            Disk          `yaml:"disk" doc:"when the data disk counts as low, full or hanging"`
 	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" doc:"after SIGTERM: hand over, answer what was taken in, and end within this" min:"1s" max:"9s"`
@@ -86,7 +88,7 @@ func DefaultEdge() Edge {
 	p := d.Policy
 	return Edge{
 		Dir: "data", TickEach: d.TickEach, IsolatedAfter: d.IsolatedAfter, StaleAfter: d.StaleAfter,
-		CutPerTick: d.CutPerTick, SnapshotEntries: d.SnapshotEntries, ShutdownTimeout: d.ShutdownTimeout, Log: defaultLog(),
+		CutPerTick: d.CutPerTick, SnapshotEntries: d.SnapshotEntries, RaftLog: string(d.RaftLog), ShutdownTimeout: d.ShutdownTimeout, Log: defaultLog(),
 		Disk: Disk{LowMiB: d.Disk.LowBytes >> 20, ReserveMiB: d.Disk.ReserveBytes >> 20, StallAfter: d.Disk.StallAfter},
 		Policy: Policy{
 			CutAge: seconds(p.CutAge), StaleAfter: seconds(p.StaleAfter), TombstoneLife: seconds(p.TombstoneLife),
@@ -127,6 +129,9 @@ func LoadEdge(path string, environ []string) (edge.Config, logging.Config, error
 	cfg.DebugTokenHash = tokenHash(read(l, "debug_token_file", s.DebugTokenFile, secret))
 	cfg.TickEach, cfg.IsolatedAfter, cfg.StaleAfter = s.TickEach, s.IsolatedAfter, s.StaleAfter
 	cfg.CutPerTick, cfg.SnapshotEntries, cfg.ShutdownTimeout = s.CutPerTick, s.SnapshotEntries, s.ShutdownTimeout
+	if cfg.RaftLog = raftnode.Engine(s.RaftLog); !cfg.RaftLog.Valid() {
+		l.fault("raft_log", "write wal or boltdb")
+	}
 	cfg.Disk.LowBytes, cfg.Disk.ReserveBytes, cfg.Disk.StallAfter = s.Disk.LowMiB<<20, s.Disk.ReserveMiB<<20, s.Disk.StallAfter
 	if s.Disk.ReserveMiB > s.Disk.LowMiB {
 		l.fault("disk.reserve_mib", "disk.low_mib is %d: make it at most that, so that new work ends first", s.Disk.LowMiB)
