@@ -19,16 +19,16 @@ MODULE := meridian
 # Packages without goroutines, or that only drive other processes. The race
 # detector finds nothing there and makes their long property tests several times
 # slower. All others run under it.
-SEQUENTIAL := internal/(acceptance|archtest|canon|feed|invariant|journal|money|rating|sim|tariff|testrun|verify)|edge/(balance|command|fsm|session)
+SEQUENTIAL := internal/(acceptance|archtest|chaos|canon|feed|invariant|journal|money|rating|sim|tariff|testrun|verify)|edge/(balance|command|fsm|session)
 SEQUENTIAL_PATTERN := ^$(MODULE)/($(SEQUENTIAL))(/|$$)
 
 # Packages that build the product by themselves: the test cache does not see what it
 # was built from, so they always run.
-BUILDERS_PATTERN := ^$(MODULE)/internal/(acceptance|sim/mutation)$$
+BUILDERS_PATTERN := ^$(MODULE)/internal/(acceptance|chaos|sim/mutation)$$
 
 GO_DIRS := $(wildcard cmd central edge replication radius proto ops internal)
 
-.PHONY: help setup build demo test test-cockroach bench sim soak lint fmt proto clean
+.PHONY: help setup build demo test test-cockroach bench sim soak chaos lint fmt proto clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +88,11 @@ sim: ## replay one simulated run (SEED=n)
 soak: ## many simulated runs, and for each mutation of the rules the first seed that finds it (SEEDS=2000)
 	$(GO) test ./internal/sim -count=1 -v -timeout 60m -run '^TestSeeds$$' -seeds $(SEEDS)
 	$(GO) test ./internal/sim/mutation -count=1 -v -timeout 60m -search 500
+
+MINUTES ?= 5
+chaos: SEED := $(if $(filter command environment,$(firstword $(origin SEED))),$(SEED),0)
+chaos: setup ## break real processes for MINUTES=5, then count (SEED=n replays a run; root)
+	$(GO) test ./internal/chaos -count=1 -v -timeout $$(( $(MINUTES) * 2 + 20 ))m -run '^TestChaos$$' -seed $(SEED) -minutes $(MINUTES)
 
 clean: ## remove what was built
 	rm -rf bin

@@ -95,6 +95,10 @@ type Config struct {
 	// Disk are the limits of the data disk; its Dir is Dir.
 	Disk disk.Config
 
+	// ClockOffset is how far this node's clock is wrong by, for what it says of the
+	// time; nil: it is the machine's. Tests put clocks wrong by it.
+	ClockOffset func() time.Duration
+
 	// ShutdownTimeout is how long the process waits for Close.
 	ShutdownTimeout time.Duration
 	// DebugTokenHash is the SHA-256, in hexadecimal, of the bearer token of

@@ -148,11 +148,19 @@ func (n *Node) guard(what act, next http.HandlerFunc) http.HandlerFunc {
 func (n *Node) postAudit(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
 	defer cancel()
-	if err := n.store.Audit(ctx); err != nil {
+	asked, err := n.store.Audit(ctx)
+	if err != nil {
 		n.refuse(w, http.StatusServiceUnavailable, httpError{"unavailable", err.Error(), "try again when the region has a leader"})
 		return
 	}
-	w.WriteHeader(http.StatusNoContent)
+	n.answer(w, Audited{AskedBy: asked.Node, AskedAt: asked.At})
+}
+
+// Audited names an audit: the report of a node that has come to it says the same.
+// Until then the node gives the one before.
+type Audited struct {
+	AskedBy string
+	AskedAt int64
 }
 
 func (n *Node) getAudit(w http.ResponseWriter, _ *http.Request) {

@@ -64,7 +64,7 @@ func (n *Node) see(ctx context.Context, members []raftnode.Server) map[string]si
 				return
 			}
 			// The answer was given between the question and now.
-			skew := s.Clock.Sub(asked.Add(time.Since(asked) / 2))
+			skew := s.Clock.Sub(n.shifted(asked.Add(time.Since(asked) / 2)))
 			mu.Lock()
 			defer mu.Unlock()
 			out[m.ID] = sight{s, skew}

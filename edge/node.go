@@ -205,7 +205,7 @@ func (n *Node) openLink() error {
 	if err != nil {
 		return err
 	}
-	n.uplink = uplink.New(n.cfg.Region, n.cfg.Node, n.cfg.Version, n.store, n.ledTerm, time.Now, n.logger)
+	n.uplink = uplink.New(n.cfg.Region, n.cfg.Node, n.cfg.Version, n.store, n.ledTerm, n.now, n.logger)
 	n.uplink.CarryHeads(n.heads.book)
 	lc := link.DefaultClientConfig()
 	lc.Region, lc.Node, lc.Addresses, lc.TLS = n.cfg.Region, n.cfg.Node, n.cfg.Centre, tlsConfig
@@ -247,7 +247,7 @@ func (n *Node) forwardAddress(id string) (string, bool) {
 func (n *Node) status() forward.Status {
 	r := n.store.Raft()
 	st := forward.Status{
-		Node: n.cfg.Node, Clock: time.Now(), Term: r.Term(), AppliedIndex: r.AppliedIndex(), Leader: r.IsLeader(),
+		Node: n.cfg.Node, Clock: n.now(), Term: r.Term(), AppliedIndex: r.AppliedIndex(), Leader: r.IsLeader(),
 		Level: n.cfg.level, Birth: n.birth, Founders: n.founders,
 	}
 	if members, err := r.Servers(); err == nil { // else raft is stopping: it knows of none
@@ -436,7 +436,18 @@ func (n *Node) runLink(ctx context.Context) {
 }
 
 func (n *Node) meta() command.Meta {
-	return command.Meta{At: time.Now().UnixMicro(), Node: n.cfg.Node}
+	return command.Meta{At: n.now().UnixMicro(), Node: n.cfg.Node}
+}
+
+// now is what this node says that the time is.
+func (n *Node) now() time.Time { return n.shifted(time.Now()) }
+
+// shifted is an instant of the machine's clock by this node's.
+func (n *Node) shifted(at time.Time) time.Time {
+	if n.cfg.ClockOffset == nil {
+		return at
+	}
+	return at.Add(n.cfg.ClockOffset())
 }
 
 // found gives a new region its policy: Configure founds it and carries what it

@@ -21,7 +21,7 @@ func (o opener) Open(sealed []byte, aad string) ([]byte, error) {
 
 func (n *Node) openRADIUS() error {
 	hc := aaa.DefaultConfig()
-	hc.Node, hc.StaleAfter = n.cfg.Node, n.cfg.StaleAfter
+	hc.Node, hc.StaleAfter, hc.Clock = n.cfg.Node, n.cfg.StaleAfter, n.shifted
 	var err error
 	if n.aaa, err = aaa.New(hc, n.store, opener{n.cfg.Ring}, n.logger); err != nil {
 		return err

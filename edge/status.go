@@ -88,7 +88,7 @@ func (n *Node) Status() Status {
 	r := n.store.Raft().Stats()
 	leader, _ := n.store.Raft().Leader()
 	s := Status{
-		Cluster: n.cfg.Cluster, Region: n.cfg.Region, Node: n.cfg.Node, Version: n.cfg.Version, TZData: zones.Versions(), At: time.Now().UTC(), Started: n.started.UTC(),
+		Cluster: n.cfg.Cluster, Region: n.cfg.Region, Node: n.cfg.Node, Version: n.cfg.Version, TZData: zones.Versions(), At: n.now().UTC(), Started: n.started.UTC(),
 		Role: strings.ToLower(r.State), Leader: leader, Term: r.Term, Applied: r.AppliedIndex,
 		Members: n.gossip.Stats().Members, Nodes: n.peerings(),
 		CertificateEnds: n.expires.UTC(), Disk: n.diskStatus(), Alarms: n.alarms.Active(),

@@ -65,6 +65,9 @@ func runEdge(ctx context.Context, file string, start edge.Start) error {
 	if err := cfg.Validate(); err != nil {
 		return exitcode.Misuse("%s: %w", file, err)
 	}
+	if err := testControl(&cfg); err != nil {
+		return exitcode.Missing("%w", err)
+	}
 	return serveNode(ctx, cfg, func() (runner, error) {
 		settled, err := edge.Settle(ctx, cfg)
 		if err != nil {

@@ -154,8 +154,16 @@ func (h *Handler) dropAuth(w *radius.Responder, why Drop) {
 	w.Drop(why.radius())
 }
 
+// meta says who proposes, and when by this node's clock; at is the machine's.
 func (h *Handler) meta(at time.Time) command.Meta {
-	return command.Meta{At: at.UnixMicro(), Node: h.cfg.Node}
+	return command.Meta{At: h.clock(at).UnixMicro(), Node: h.cfg.Node}
+}
+
+func (h *Handler) clock(at time.Time) time.Time {
+	if h.cfg.Clock == nil {
+		return at
+	}
+	return h.cfg.Clock(at)
 }
 
 // interimOf is the offering's interim interval with a share of up to a fifth on

@@ -103,7 +103,7 @@ func (h *Handler) report(req *radius.Request, a *attr.Accounting) *command.Accou
 	c := &command.Accounting{
 		Meta: h.meta(req.Received),
 		NAS:  req.Client.ID, SessionID: text(a.SessionID), Login: text(a.UserName), Status: command.Status(a.Status),
-		Event: h.eventTime(req.Received, a), Seconds: -1,
+		Event: h.eventTime(h.clock(req.Received), a), Seconds: -1,
 		In: a.InputOctets, Out: a.OutputOctets, Giga: a.HasInputGigawords || a.HasOutputGigawords,
 		CallingStation: text(a.CallingStation), NASPort: portText(a.NASPortID, a.NASPort, a.HasNASPort),
 		Cause: uint32(a.TerminateCause),

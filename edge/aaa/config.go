@@ -21,6 +21,10 @@ type Config struct {
 	// gets no answer, so that the NAS asks another node.
 	AcceptWhenStale bool
 
+	// Clock turns an instant of the machine's clock into one of the node's; nil: they
+	// are the same.
+	Clock func(time.Time) time.Time
+
 	// RefreshEvery is how often the NAS registry is looked at without being told.
 	RefreshEvery time.Duration
 	// PasswordCacheMax is how many opened passwords are kept, at most, and how many

@@ -131,9 +131,9 @@ func (a *adapter) applyEntry(l *raft.Log) ([]command.Result, error) {
 	for i, c := range commands {
 		turn := a.state.StateTurn()
 		out[i] = a.state.Apply(c)
-		switch c.(type) {
+		switch c := c.(type) {
 		case *command.Audit:
-			if err := a.report(l.Index); err != nil {
+			if err := a.report(l.Index, c.Meta); err != nil {
 				return nil, err
 			}
 		case *command.Tick:
@@ -225,12 +225,12 @@ func (unguarded) Unlock() {}
 
 // report keeps this replica's totals at an audit. Entries that this very run of
 // Apply wrote are not in the segments yet: they are read when the report is.
-func (a *adapter) report(index uint64) error {
+func (a *adapter) report(index uint64, asked command.Meta) error {
 	if err := a.keep(a.state.TakeEntries()); err != nil {
 		return err
 	}
 	r := a.state.Report()
-	r.Node, r.Index = a.node, index
+	r.Node, r.Index, r.AskedBy, r.AskedAt = a.node, index, asked.Node, asked.At
 	a.auditMu.Lock()
 	a.audit = &r
 	a.auditMu.Unlock()

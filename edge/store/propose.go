@@ -152,13 +152,13 @@ func toForward(r command.Result, err error) forward.Result {
 }
 
 // Audit asks every replica for its totals at one point of the log; LastAudit of
-// each gives them once it has applied that far.
-func (s *Store) Audit(ctx context.Context) error {
+// each gives them, with who asked and when, once it has applied that far.
+func (s *Store) Audit(ctx context.Context) (asked command.Meta, err error) {
 	c := &command.Audit{Meta: command.Meta{At: time.Now().UnixMicro(), Node: s.cfg.Raft.NodeID}}
 	if _, err := s.Do(ctx, c); err != nil {
-		return fmt.Errorf("audit: %w", err)
+		return command.Meta{}, fmt.Errorf("audit: %w", err)
 	}
-	return nil
+	return c.Meta, nil
 }
 
 // LastAudit returns this replica's totals at the newest audit in the log.

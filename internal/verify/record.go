@@ -145,6 +145,8 @@ type EdgeReport struct {
 	Region       string
 	Epoch        uint64
 	Index        uint64 // raft log index of the audit command
+	AskedBy      string // which node it was asked of, and when by its clock (Unix
+	AskedAt      int64  // microseconds): what tells one audit from another
 	Seq          uint64
 	Head         journal.Hash
 	StateHash    journal.Hash
