@@ -148,6 +148,7 @@ func (o *office) sequence() {
 func (o *office) deposit(p *subscriber, amount money.Amount) {
 	o.serial++
 	d := payments.Deposit{Key: fmt.Sprintf("pay-%d", o.serial), Account: p.account, Amount: amount, Currency: "EUR", Method: "bank"}
+	received := o.w.paying(p.account, amount)
 	for i := range 1 + o.w.rng.IntN(2) {
 		paid, err := o.services.Payments.Deposit(context.Background(), d)
 		if err != nil {
@@ -158,6 +159,7 @@ func (o *office) deposit(p *subscriber, amount money.Amount) {
 			o.paid = append(o.paid, paid)
 		}
 	}
+	received()
 	o.deposits[p.account] += amount
 }
 

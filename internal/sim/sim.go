@@ -85,6 +85,8 @@ type World struct {
 	regions []*region
 	people  []*subscriber
 	audit   *auditor
+
+	observer *observer // nil in most runs
 }
 
 type event struct {

@@ -203,6 +203,7 @@ func (p *subscriber) persist(c *command.Accounting, truth *life) {
 		tries = 1 << 30
 	}
 	acked := false
+	answered := w.reporting(p, p.session, c)
 	p.unacked++
 	if w.chance(w.cfg.Faults.LateCopy) {
 		w.after(w.upTo(10*24*time.Hour), func() {
@@ -224,6 +225,7 @@ func (p *subscriber) persist(c *command.Accounting, truth *life) {
 			}
 			w.send(func() {
 				acked = true
+				answered()
 				w.audit.acked(truth, c)
 			})
 		})
