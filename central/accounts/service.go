@@ -30,6 +30,9 @@ type Feed interface {
 // Regions answers which epoch a region is in, or a fault that names field.
 type Regions interface {
 	Epoch(ctx context.Context, tx store.Tx, field, name string) (uint64, error)
+	// HomeEpoch is Epoch of a region that is a home already: 0 when nothing may be
+	// leased there any more.
+	HomeEpoch(ctx context.Context, tx store.Tx, name string) (uint64, error)
 }
 
 // Catalog answers what an offering says now, or a fault that names field.

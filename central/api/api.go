@@ -119,6 +119,8 @@ func (a *API) routes() {
 	post("/v1/rerate", access.Admin, MaxBody, a.rerate)
 	post("/v1/regions", access.Admin, MaxBody, a.createRegion)
 	post("/v1/regions/release", access.Admin, MaxBody, a.releaseRegion)
+	post("/v1/regions/close", access.Admin, MaxBody, a.closeRegion)
+	post("/v1/regions/release-suspense", access.Admin, MaxBody, a.releaseSuspense)
 	post("/v1/operators", access.Admin, MaxBody, a.createOperator)
 	get := func(path string, fn reader) { a.mux.HandleFunc("GET "+path, a.read(fn)) }
 	get("/v1/accounts/{id}", a.getAccount)

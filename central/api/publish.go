@@ -142,6 +142,10 @@ func (a *API) carryOut(ctx context.Context, tx store.Tx, _ request, p approvals.
 		return a.publishNow(ctx, tx, drafts)
 	case approvals.Rerate:
 		return outcome{object: "run/" + p.ID, after: map[string]string{"run": p.ID}}, nil
+	case approvals.CloseRegion:
+		return a.closeNow(ctx, tx, p)
+	case approvals.ReleaseSuspense:
+		return a.allowRelease(ctx, tx, p)
 	}
 	return outcome{}, fault.New(fault.Conflict, "id", p.ID, "this server does not know the action "+p.Action, "approve it at a server of the version that proposed it")
 }

@@ -21,6 +21,9 @@ import (
 const (
 	Publish = "publish" // Body is the tariff sheet
 	Rerate  = "rerate"  // Body is the request in JSON
+
+	CloseRegion     = "close_region"     // Body is the request in JSON
+	ReleaseSuspense = "release_suspense" // Body is the request in JSON
 )
 
 // Outcome is what became of a proposal.

@@ -76,6 +76,17 @@ type Lease struct {
 	Wanted      int64
 	ReclaimTo   int64
 	FeedVersion uint64 // version of the newest feed row
+	Released    int64  // of an ended epoch's lease: given back out of suspense
+	Ended       bool   // its epoch has ended; not stored with the lease
+}
+
+// Suspense is what an ended epoch's lease had and nobody has accounted for: it is
+// neither spent nor anybody's to grant until two persons release it.
+func (l *Lease) Suspense() int64 {
+	if !l.Ended {
+		return 0
+	}
+	return l.Totals.Out() - l.Released
 }
 
 // State is a bucket with all its leases, by (region, epoch), and the claims on it
@@ -86,8 +97,8 @@ type State struct {
 	Claims []Claim
 }
 
-// Unleased is what no region holds: credited − debited − ΣG + ΣX. It is never
-// negative: what is owed beyond it is a claim.
+// Unleased is what no region holds: credited − debited − ΣG + ΣX, and what was
+// released out of suspense. It is never negative: what is owed beyond it is a claim.
 func (s *State) Unleased() (int64, error) {
 	sum, err := money.Sub(money.Amount(s.Credited), money.Amount(s.Debited))
 	for i := range s.Leases {
@@ -96,6 +107,9 @@ func (s *State) Unleased() (int64, error) {
 		}
 		if err == nil {
 			sum, err = money.Add(sum, money.Amount(s.Leases[i].Totals.X))
+		}
+		if err == nil {
+			sum, err = money.Add(sum, money.Amount(s.Leases[i].Released))
 		}
 	}
 	if err != nil {
@@ -181,11 +195,14 @@ type Store interface {
 	Load(ctx context.Context, ids []string) ([]State, error)
 	// SaveBuckets writes home, allowance, credited and debited.
 	SaveBuckets(ctx context.Context, buckets []Bucket) error
-	// SaveLeases writes G, wanted, reclaim_to and feed version, and adds leases
+	// SaveLeases writes G, wanted, reclaim_to, feed version and what was released, and adds leases
 	// that are not there; it never touches T, S, X, B, P.
 	SaveLeases(ctx context.Context, leases []Lease) error
 	// Leases returns a region's leases in one epoch of the buckets named.
 	Leases(ctx context.Context, region string, epoch uint64, buckets []string) ([]Lease, error)
+	// EndedLeases lists the buckets, after one of them, of which a region's ended epoch
+	// has left something in suspense, by id, at most limit.
+	EndedLeases(ctx context.Context, region string, after string, limit int) ([]string, error)
 	// Raise adds to T, S, X, B, P of leases that exist; store.ErrNotFound otherwise.
 	Raise(ctx context.Context, region string, epoch uint64, deltas []Delta) error
 	// OfAccount lists an account's buckets by id.

@@ -144,6 +144,9 @@ func (s *State) reclaim() map[*Lease]bool {
 	lack := s.OpenClaims()
 	for i := range s.Leases {
 		l := &s.Leases[i]
+		if l.Ended {
+			continue // nobody is there to return it
+		}
 		ask := max(min(lack, l.Totals.Out()), 0)
 		lack -= ask
 		if to := l.Totals.X + ask; to != l.ReclaimTo && (ask > 0 || l.ReclaimTo > to) {

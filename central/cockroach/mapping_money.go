@@ -157,12 +157,12 @@ func scanBucket(r pgx.CollectableRow) (b buckets.Bucket, err error) {
 	return b, err
 }
 
-const leaseColumns = `bucket, region, epoch, account, unit, granted, taken, spent, returned, borrowed, repaid, wanted, reclaim_to, feed_version`
+const leaseColumns = `bucket, region, epoch, account, unit, granted, taken, spent, returned, borrowed, repaid, wanted, reclaim_to, feed_version, released`
 
 func scanLease(r pgx.CollectableRow) (l buckets.Lease, err error) {
 	var unit string
 	t := &l.Totals
-	err = r.Scan(&l.Bucket, &l.Region, &l.Epoch, &l.Account, &unit, &t.G, &t.T, &t.S, &t.X, &t.B, &t.P, &l.Wanted, &l.ReclaimTo, &l.FeedVersion)
+	err = r.Scan(&l.Bucket, &l.Region, &l.Epoch, &l.Account, &unit, &t.G, &t.T, &t.S, &t.X, &t.B, &t.P, &l.Wanted, &l.ReclaimTo, &l.FeedVersion, &l.Released)
 	l.Unit = journal.Unit(unit)
 	return l, err
 }
@@ -192,6 +192,9 @@ func (t bucketStore) withLeases(ctx context.Context, found []buckets.Bucket) ([]
 	leases, err := rows(ctx, t.tx, "leases", scanLease, `SELECT `+leaseColumns+` FROM leases WHERE bucket = ANY($1::TEXT[]) ORDER BY bucket, region, epoch`,
 		column(found, func(b buckets.Bucket) string { return b.ID }))
 	if err != nil {
+		return nil, err
+	}
+	if err := t.markEnded(ctx, leases); err != nil {
 		return nil, err
 	}
 	claims, err := t.openClaims(ctx, found)
@@ -227,16 +230,16 @@ func (t bucketStore) SaveLeases(ctx context.Context, in []buckets.Lease) error {
 		return nil
 	}
 	_, err := t.exec(ctx, "save leases", `INSERT INTO leases (`+leaseColumns+`)
-		SELECT bucket, region, epoch, account, unit, granted, 0, 0, 0, 0, 0, wanted, reclaim_to, feed_version
-		FROM unnest($1::TEXT[], $2::TEXT[], $3::INT8[], $4::TEXT[], $5::TEXT[], $6::INT8[], $7::INT8[], $8::INT8[], $9::INT8[])
-			AS t (bucket, region, epoch, account, unit, granted, wanted, reclaim_to, feed_version)
+		SELECT bucket, region, epoch, account, unit, granted, 0, 0, 0, 0, 0, wanted, reclaim_to, feed_version, released
+		FROM unnest($1::TEXT[], $2::TEXT[], $3::INT8[], $4::TEXT[], $5::TEXT[], $6::INT8[], $7::INT8[], $8::INT8[], $9::INT8[], $10::INT8[])
+			AS t (bucket, region, epoch, account, unit, granted, wanted, reclaim_to, feed_version, released)
 		ON CONFLICT (bucket, region, epoch) DO UPDATE SET granted = excluded.granted, wanted = excluded.wanted,
-			reclaim_to = excluded.reclaim_to, feed_version = excluded.feed_version`,
+			reclaim_to = excluded.reclaim_to, feed_version = excluded.feed_version, released = excluded.released`,
 		column(in, func(l buckets.Lease) string { return l.Bucket }), column(in, func(l buckets.Lease) string { return l.Region }),
 		column(in, func(l buckets.Lease) int64 { return int64(l.Epoch) }), column(in, func(l buckets.Lease) string { return l.Account }),
 		column(in, func(l buckets.Lease) string { return string(l.Unit) }), column(in, func(l buckets.Lease) int64 { return l.Totals.G }),
 		column(in, func(l buckets.Lease) int64 { return l.Wanted }), column(in, func(l buckets.Lease) int64 { return l.ReclaimTo }),
-		column(in, func(l buckets.Lease) int64 { return int64(l.FeedVersion) }))
+		column(in, func(l buckets.Lease) int64 { return int64(l.FeedVersion) }), column(in, func(l buckets.Lease) int64 { return l.Released }))
 	return err
 }
 

@@ -59,11 +59,11 @@ func (r *Reader) Close(ctx context.Context) error {
 func (r *Reader) Regions(ctx context.Context) ([]verify.Region, error) {
 	return rows(ctx, r.t, "regions", func(row pgx.CollectableRow) (v verify.Region, err error) {
 		var hash []byte
-		err = row.Scan(&v.Name, &v.Epoch, &v.Seq, &hash, &v.FeedLast, &v.Waiting, &v.Held)
+		err = row.Scan(&v.Name, &v.Epoch, &v.Seq, &hash, &v.FeedLast, &v.Waiting, &v.Held, &v.Closed)
 		copy(v.Hash[:], hash)
 		return v, err
 	}, `SELECT r.name, r.epoch, e.seq, e.hash, h.last,
-			EXISTS (SELECT 1 FROM feed_pending AS p WHERE p.region = r.name), coalesce(k.reason, '') FROM regions AS r
+			EXISTS (SELECT 1 FROM feed_pending AS p WHERE p.region = r.name), coalesce(k.reason, ''), r.revoked FROM regions AS r
 		JOIN epochs AS e ON e.region = r.name AND e.epoch = r.epoch
 		JOIN feed_heads AS h ON h.region = r.name LEFT JOIN region_holds AS k ON k.region = r.name ORDER BY r.name`)
 }
@@ -167,7 +167,7 @@ func (r *Reader) Buckets(ctx context.Context, fn func(verify.CentreBucket) error
 		b := verify.CentreBucket{ID: s.ID, Account: s.Account, Unit: s.Unit, Credited: s.Credited, Debited: s.Debited}
 		for _, l := range s.Leases {
 			t := l.Totals
-			b.Leases = append(b.Leases, verify.LeaseTotals{Region: l.Region, Epoch: l.Epoch, G: t.G, T: t.T, S: t.S, X: t.X, B: t.B, P: t.P})
+			b.Leases = append(b.Leases, verify.LeaseTotals{Region: l.Region, Epoch: l.Epoch, G: t.G, T: t.T, S: t.S, X: t.X, B: t.B, P: t.P, Released: l.Released})
 		}
 		for _, c := range s.Claims {
 			b.Claims = append(b.Claims, verify.ClaimTotals{ID: c.ID, Amount: c.Amount, Served: c.Served})

@@ -233,7 +233,7 @@ func (s *Service) epoch(ctx context.Context, tx store.Tx, state *buckets.State, 
 		return nil
 	}
 	if _, ok := epochs[state.Home]; !ok {
-		epoch, err := s.Regions.Epoch(ctx, tx, "account", state.Home)
+		epoch, err := s.Regions.HomeEpoch(ctx, tx, state.Home)
 		if err != nil {
 			return err
 		}

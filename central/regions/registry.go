@@ -90,6 +90,19 @@ func (g *Registry) Epoch(ctx context.Context, tx store.Tx, field, name string) (
 	return epoch, nil
 }
 
+// HomeEpoch is the present epoch of a home, 0 when the region was closed: what is paid
+// in then stays unleased.
+func (g *Registry) HomeEpoch(ctx context.Context, tx store.Tx, name string) (uint64, error) {
+	epoch, revoked, err := g.stores(tx).Current(ctx, name)
+	if err != nil {
+		return 0, fmt.Errorf("read region %s: %w", name, err)
+	}
+	if revoked {
+		return 0, nil
+	}
+	return epoch, nil
+}
+
 // List returns all regions by name.
 func (g *Registry) List(ctx context.Context) ([]Region, error) {
 	return store.Read(ctx, g.runner, "regions.list", func(ctx context.Context, tx store.Tx) ([]Region, error) {

@@ -6,6 +6,7 @@ import (
 
 	"meridian/central/buckets"
 	"meridian/central/store"
+	"meridian/internal/journal"
 )
 
 // raise adds what the entries say to the leases, and puts to use what they returned:
@@ -36,31 +37,38 @@ func (s *Service) raise(ctx context.Context, tx store.Tx, r Region, out *settled
 	if states, err = s.returnedTo(ctx, tx, out.deltas); err != nil { // with what was just raised
 		return err
 	}
+	journals, err := s.rebalance(ctx, tx, states, now, nil)
+	out.journals = append(out.journals, journals...)
+	return err
+}
+
+// rebalance puts to use what became unleased and saves it, with leases that the caller
+// changed. It returns the journals to post.
+func (s *Service) rebalance(ctx context.Context, tx store.Tx, states []buckets.State, now int64, leases []buckets.Lease) ([]journal.Journal, error) {
 	var changed buckets.Outcome
 	rows := make([]buckets.Bucket, len(states))
 	for i := range states {
 		epoch, err := s.homeEpoch(ctx, tx, states[i].Home)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		o, err := states[i].Rebalance(epoch, now)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		changed.Add(o)
 		rows[i] = states[i].Bucket
 	}
 	if err := s.Buckets(tx).SaveBuckets(ctx, rows); err != nil {
-		return fmt.Errorf("save %d buckets: %w", len(rows), err)
+		return nil, fmt.Errorf("save %d buckets: %w", len(rows), err)
 	}
 	if err := s.Buckets(tx).SaveClaims(ctx, changed.Claims); err != nil {
-		return fmt.Errorf("serve %d claims: %w", len(changed.Claims), err)
+		return nil, fmt.Errorf("serve %d claims: %w", len(changed.Claims), err)
 	}
-	if err := s.Buckets(tx).SaveLeases(ctx, changed.Leases); err != nil {
-		return fmt.Errorf("grant %d leases: %w", len(changed.Leases), err)
+	if err := s.Buckets(tx).SaveLeases(ctx, append(leases, changed.Leases...)); err != nil {
+		return nil, fmt.Errorf("grant %d leases: %w", len(changed.Leases), err)
 	}
-	out.journals = append(out.journals, changed.Journals...)
-	return s.Changes.Append(ctx, tx, changed.Rows...)
+	return changed.Journals, s.Changes.Append(ctx, tx, changed.Rows...)
 }
 
 // returnedTo loads the buckets of which something was returned.

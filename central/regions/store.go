@@ -38,6 +38,18 @@ type SignedHead struct {
 // Hour is the hour of region time of which the newest checked head is kept.
 func (h *SignedHead) Hour() int64 { return h.At / 3_600_000_000 }
 
+// Closing is the end of a region that was lost for good: its epoch ended at Seq, and
+// what it had is in suspense until ReleasedAt.
+type Closing struct {
+	Region        string
+	Epoch         uint64
+	Seq           uint64 // last entry accepted
+	At            int64  // Unix microseconds
+	Reason        string
+	ReleasedAt    int64 // when giving back was allowed, 0 when it was not
+	ReleaseReason string
+}
+
 // Store keeps regions and their epochs.
 type Store interface {
 	// Insert adds a region with its epoch; store.ErrExists when it is there.
@@ -55,6 +67,14 @@ type Store interface {
 	// MoveCursor moves the cursor of an epoch from one place to a later one;
 	// store.ErrConflict when it is not at from.
 	MoveCursor(ctx context.Context, name string, epoch, from, to uint64, hash journal.Hash) error
+
+	// Close revokes a region and keeps its closing; store.ErrConflict when it is closed.
+	Close(ctx context.Context, c Closing) error
+	// Closing returns a region's closing, or store.ErrNotFound.
+	Closing(ctx context.Context, region string) (Closing, error)
+	// AllowRelease lets what the region had be given back; store.ErrConflict when that
+	// was allowed before.
+	AllowRelease(ctx context.Context, region string, at int64, reason string) error
 
 	// Hold keeps a region's stream out; a hold that is there stays.
 	Hold(ctx context.Context, h Hold) error

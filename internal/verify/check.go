@@ -57,6 +57,8 @@ type audit struct {
 	bucketIDs  []string
 	claimCount int
 	claimOpen  wide
+	suspense   wide // left by ended epochs and not released
+	epochLoss  wide // released and spent all the same
 
 	// From the entries.
 	ledger   map[leaseKey]*totals // as the centre stores them
@@ -211,6 +213,12 @@ func (a *audit) summarize() {
 		edges = "no edge was asked: live state was not compared"
 	}
 	a.v1.note("%d buckets, three ways: journals, entries and leases agree; %s", len(a.bucketIDs), edges)
+	if !a.suspense.isZero() {
+		a.v1.note("%s in suspense, left by ended epochs", a.suspense)
+	}
+	if !a.epochLoss.isZero() {
+		a.v4.note("%s lost by ended epochs: released, and spent before they ended", a.epochLoss)
+	}
 	if a.claimCount > 0 {
 		a.v1.note("%d claims, %s of them not served yet", a.claimCount, a.claimOpen)
 	}

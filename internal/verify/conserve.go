@@ -72,7 +72,7 @@ func (a *audit) checkLease(b *CentreBucket, l *LeaseTotals, s *accountSum) {
 func (a *audit) checkWhole(b *CentreBucket) {
 	unleased := wideOf(b.Credited).minus(wideOf(b.Debited))
 	for i := range b.Leases {
-		unleased = unleased.minus(wideOf(b.Leases[i].G)).plus(b.Leases[i].X)
+		unleased = unleased.minus(wideOf(b.Leases[i].G)).plus(b.Leases[i].X).plus(b.Leases[i].Released)
 	}
 	if unleased.negative() {
 		a.v1.fail("bucket %s: unleased is %s: more was granted than credited, %d − %d, and returned", b.ID, unleased, b.Credited, b.Debited)
@@ -81,6 +81,8 @@ func (a *audit) checkWhole(b *CentreBucket) {
 	in, there := wideOf(b.Credited).minus(wideOf(b.Debited)), unleased
 	for i := range b.Leases {
 		l := &b.Leases[i]
+		a.checkReleased(b, l)
+		there = there.minus(wideOf(l.Released))
 		p, seen := a.points[leaseKey{l.Region, l.Epoch, b.ID}]
 		if !seen { // the centre's own view: what was granted and not reported as spent or returned is out
 			in = in.plus(l.T).plus(l.B).minus(wideOf(l.P))
@@ -94,6 +96,32 @@ func (a *audit) checkWhole(b *CentreBucket) {
 	}
 	if in != there {
 		a.v1.fail("bucket %s: %s were put in and %s are there (unleased %s): off by %s over centre, wire and regions", b.ID, in, there, unleased, there.minus(in))
+	}
+}
+
+// checkReleased looks at what an ended epoch left: it is in suspense but for what was
+// released, and nothing is released of a lease that lives.
+func (a *audit) checkReleased(b *CentreBucket, l *LeaseTotals) {
+	ended := false
+	for i := range a.regions {
+		if r := &a.regions[i]; r.Name == l.Region {
+			ended = r.Closed || l.Epoch < r.Epoch
+		}
+	}
+	if l.Released != 0 && !ended {
+		a.v1.fail("lease %s of region %s, epoch %d: %d were released, and the epoch has not ended: what a region has is not the centre's", b.ID, l.Region, l.Epoch, l.Released)
+	}
+	if !ended {
+		return
+	}
+	left := wideOf(l.G).plus(l.T).plus(l.B).minus(wideOf(l.P)).minus(wideOf(l.S)).minus(wideOf(l.X)).minus(wideOf(l.Released))
+	switch {
+	case l.Released < 0:
+		a.v1.fail("lease %s of region %s, epoch %d: %d were released", b.ID, l.Region, l.Epoch, l.Released)
+	case left.negative():
+		a.epochLoss = a.epochLoss.minus(left) // released, and spent all the same: the operator's loss
+	default:
+		a.suspense = a.suspense.sum(left)
 	}
 }
 

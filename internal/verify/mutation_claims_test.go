@@ -24,6 +24,10 @@ func claimMutations() []mutation {
 			w.journals[i] = journal.Transfer("claim/c1/0", now, "test", journal.Receivable+"ann", journal.Cash, "EUR", 110)
 			w.rebalance()
 		}, map[string]string{"V1": "bucket " + ann + ": claims lack 10 and 60 are unleased"}},
+		{"released of a lease that lives", func(w *world) { w.buckets[2].Leases[0].Released = 5 },
+			map[string]string{"V1": "lease carl/cash of region north, epoch 1: 5 were released, and the epoch has not ended"}},
+		{"less than nothing released", func(w *world) { w.regions[0].Closed, w.buckets[0].Leases[0].Released = true, -5 },
+			map[string]string{"V1": "lease ann/cash of region north, epoch 1: -5 were released"}},
 		{"claim served twice", func(w *world) {
 			w.journals = append(w.journals, journal.Transfer("claim/c1/200", now, "test", journal.CustomerPrepaid+"ann", journal.Receivable+"ann", "EUR", 100))
 			w.rebalance()

@@ -24,6 +24,7 @@ type Region struct {
 	Hash     journal.Hash
 	FeedLast uint64 // last number given by the sequencer
 	Waiting  bool   // changes of the feed have no number yet
+	Closed   bool   // lost for good: its epoch has ended
 	Held     string // why nothing is taken of it until a person has looked, "" when it is
 }
 
@@ -32,6 +33,7 @@ type LeaseTotals struct {
 	Region           string
 	Epoch            uint64
 	G, T, S, X, B, P int64
+	Released         int64 // given back out of suspense, of an ended epoch
 }
 
 // ClaimTotals is a claim on a bucket: a central debit that waited for leased money.

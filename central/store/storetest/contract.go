@@ -54,6 +54,7 @@ func Run(t *testing.T, open Opener) {
 		"wanted":             testWanted,
 		"chargeback":         testChargeback,
 		"chargeback_refused": testChargebackRefused,
+		"region_lost":        testRegionLost,
 		"orders":             testOrders,
 		"orders_in_order":    testOrdersInOrder,
 		"statement":          testStatement,

@@ -32,7 +32,10 @@ func (t bucketStore) InsertBuckets(_ context.Context, rows []buckets.Bucket) err
 func (t bucketStore) state(b buckets.Bucket) buckets.State {
 	out := buckets.State{Bucket: b, Claims: t.openClaims(b.ID)}
 	for _, k := range t.s.leasesOf[b.ID] {
-		out.Leases = append(out.Leases, t.s.leases[k])
+		l := t.s.leases[k]
+		r := t.s.regions[l.Region]
+		l.Ended = r.Revoked || l.Epoch < r.Epoch
+		out.Leases = append(out.Leases, l)
 	}
 	slices.SortFunc(out.Leases, func(a, b buckets.Lease) int {
 		return cmp.Or(cmp.Compare(a.Region, b.Region), cmp.Compare(a.Epoch, b.Epoch))
@@ -73,7 +76,7 @@ func (t bucketStore) SaveLeases(_ context.Context, rows []buckets.Lease) error {
 			push(t.tx, t.s.leasesOf, r.Bucket, k)
 			l = buckets.Lease{Bucket: r.Bucket, Region: r.Region, Epoch: r.Epoch, Account: r.Account, Unit: r.Unit}
 		}
-		l.Totals.G, l.Wanted, l.ReclaimTo, l.FeedVersion = r.Totals.G, r.Wanted, r.ReclaimTo, r.FeedVersion
+		l.Totals.G, l.Wanted, l.ReclaimTo, l.FeedVersion, l.Released = r.Totals.G, r.Wanted, r.ReclaimTo, r.FeedVersion, r.Released
 		put(t.tx, t.s.leases, k, l)
 	}
 	return nil
@@ -354,7 +357,7 @@ func (r reader) Regions(context.Context) ([]verify.Region, error) {
 	var out []verify.Region
 	for _, name := range slices.Sorted(maps.Keys(r.s.regions)) {
 		g := r.s.regions[name]
-		out = append(out, verify.Region{Name: name, Epoch: g.Epoch, Seq: g.Seq, Hash: g.Hash, FeedLast: r.s.heads[name], Waiting: waiting[name], Held: g.Held})
+		out = append(out, verify.Region{Name: name, Epoch: g.Epoch, Seq: g.Seq, Hash: g.Hash, FeedLast: r.s.heads[name], Waiting: waiting[name], Held: g.Held, Closed: g.Revoked})
 	}
 	return out, nil
 }
@@ -376,7 +379,7 @@ func (r reader) Buckets(_ context.Context, fn func(verify.CentreBucket) error) e
 		b := verify.CentreBucket{ID: id, Account: state.Account, Unit: state.Unit, Credited: state.Credited, Debited: state.Debited}
 		for _, l := range state.Leases {
 			t := l.Totals
-			b.Leases = append(b.Leases, verify.LeaseTotals{Region: l.Region, Epoch: l.Epoch, G: t.G, T: t.T, S: t.S, X: t.X, B: t.B, P: t.P})
+			b.Leases = append(b.Leases, verify.LeaseTotals{Region: l.Region, Epoch: l.Epoch, G: t.G, T: t.T, S: t.S, X: t.X, B: t.B, P: t.P, Released: l.Released})
 		}
 		for _, k := range r.s.claimsOf[id] {
 			c := r.s.claims[k]

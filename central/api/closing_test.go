@@ -1,0 +1,44 @@
+package api_test
+
+import "testing"
+
+// A region is closed, and what it had is given back, by two persons each time.
+func TestRegionIsClosedByTwoPersons(t *testing.T) { each(t, testRegionIsClosedByTwoPersons) }
+
+func testRegionIsClosedByTwoPersons(t *testing.T, c *client) {
+	c.world()
+	c.secondAdmin()
+	c.post(201, "/v1/deposits", clerkToken, `{"account":"a1","amount":"5.00","currency":"EUR","method":"bank"}`)
+	const closing = `{"region":"north","reason":"the site burnt down"}`
+	c.post(403, "/v1/regions/close", clerkToken, closing)
+	c.post(400, "/v1/regions/close", adminToken, `{"region":"north"}`)
+	c.post(404, "/v1/regions/close", adminToken, `{"region":"west","reason":"x"}`)
+	c.post(404, "/v1/regions/release-suspense", adminToken, closing)
+	revoked := func() bool {
+		return c.get(200, "/v1/regions")["regions"].([]any)[0].(map[string]any)["revoked"].(bool)
+	}
+	unleased := func() any { return c.get(200, "/v1/accounts/a1/statement")["unleased"] }
+	twice := func(path string) {
+		t.Helper()
+		p := c.post(201, path, adminToken, closing)["proposal"].(map[string]any)
+		body := `{"id":"` + p["id"].(string) + `","outcome":"approved"}`
+		c.post(403, "/v1/proposals/decide", adminToken, body)
+		c.post(201, "/v1/proposals/decide", secondToken, body)
+	}
+	if revoked() {
+		t.Fatal("closed before anybody asked")
+	}
+	twice("/v1/regions/close")
+	if !revoked() || unleased() != "0.00" {
+		t.Errorf("closed %t, unleased %v", revoked(), unleased())
+	}
+	c.post(409, "/v1/regions/close", adminToken, closing)
+	twice("/v1/regions/release-suspense")
+	if unleased() != "0.00" {
+		t.Errorf("unleased %v before the release was carried out", unleased())
+	}
+	page := c.post(201, "/v1/regions/release-suspense", adminToken, closing)
+	if page["buckets"] != 1.0 || page["more"] != false || unleased() != "5.00" {
+		t.Errorf("page %v, unleased %v", page, unleased())
+	}
+}

@@ -1,0 +1,10 @@
+-- Regions that were closed for good, and who may give back what they had.
+CREATE TABLE IF NOT EXISTS region_closings (
+	region TEXT NOT NULL PRIMARY KEY,
+	epoch INT8 NOT NULL,
+	seq INT8 NOT NULL,
+	closed_at INT8 NOT NULL,
+	reason TEXT NOT NULL,
+	released_at INT8 NOT NULL,
+	release_reason TEXT NOT NULL
+)
