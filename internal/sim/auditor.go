@@ -156,6 +156,7 @@ func (a *auditor) check() (Summary, error) {
 		return sum, fmt.Errorf("auditor: %w", err)
 	}
 	sum.Entries, sum.Charged, sum.Overrun, sum.Quarantine = books.entries, books.charged, books.overrun, books.quarantine
+	sum.Given = books.given
 	a.atRest(books)
 	if len(a.failures) > 0 {
 		return sum, fmt.Errorf("%s", strings.Join(a.failures, "\n"))

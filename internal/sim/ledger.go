@@ -18,6 +18,7 @@ type books struct {
 	entries          uint64
 	charged, overrun int64
 	quarantine       int
+	given            int
 	used             map[priced]int64 // octets
 	taken            map[priced]int64 // charges and overrun
 	stretch          map[journal.SessionKey]priced
@@ -29,6 +30,7 @@ type books struct {
 	offering         map[string]string             // the same, where one changed it
 	paidFrom         map[string]int64              // subscriptions, start of the newest period
 	served           map[string]int64              // debited at the centre for claims, by account
+	volume           map[string]*allowance         // by bucket
 }
 
 // priced is a stretch of a session that one version of an offering prices: it is
@@ -45,7 +47,7 @@ type priced struct {
 func (a *auditor) read(offerings []*tariff.Offering) (*books, error) {
 	b := &books{
 		used: map[priced]int64{}, taken: map[priced]int64{}, stretch: map[journal.SessionKey]priced{}, seen: map[journal.SessionKey]uint64{},
-		spent: map[string]int64{}, debited: map[string]int64{}, answer: map[string]string{}, barred: map[string]bool{}, offering: map[string]string{}, paidFrom: map[string]int64{}, served: map[string]int64{},
+		spent: map[string]int64{}, debited: map[string]int64{}, answer: map[string]string{}, barred: map[string]bool{}, offering: map[string]string{}, paidFrom: map[string]int64{}, served: map[string]int64{}, volume: map[string]*allowance{},
 	}
 	for _, r := range a.w.regions {
 		err := a.w.office.store.Reader().Entries(context.Background(), r.name, func(_, _ uint64, raw []byte, _ journal.Hash) error {
@@ -71,6 +73,9 @@ func (a *auditor) read(offerings []*tariff.Offering) (*books, error) {
 
 // take follows one entry.
 func (a *auditor) take(b *books, e *journal.Entry) error {
+	if e.Unit == tariffBytes {
+		return b.allowance(e)
+	}
 	if e.Kind.Spends() {
 		b.spent[e.Account] += e.Amount
 		b.charged += e.Amount
@@ -109,6 +114,54 @@ func (a *auditor) take(b *books, e *journal.Entry) error {
 		b.quarantine++
 	case journal.KindRecurring:
 		return a.period(b, e)
+	}
+	return nil
+}
+
+const tariffBytes = journal.Unit(tariff.Bytes)
+
+// allowance is what the naive auditor knows of a bucket of octets.
+type allowance struct {
+	name string
+	left int64
+	from string           // period, as its entries name it
+	by   map[string]int64 // used since it was given, by subscription
+}
+
+// allowance follows a bucket of octets: given once for a period, never more than
+// the offering says, never below nothing, and no child above its limit. What was
+// used in a period may be cut in the next: its end may see up to twice as much.
+func (b *books) allowance(e *journal.Entry) error {
+	v := b.volume[e.Bucket]
+	if v == nil {
+		v = &allowance{name: e.Detail, by: map[string]int64{}}
+		b.volume[e.Bucket] = v
+	}
+	period := e.Ref[strings.LastIndexByte(e.Ref, '/')+1:]
+	switch e.Kind {
+	case journal.KindGiven:
+		most := int64(poolBytes)
+		if v.name == "own" {
+			most = ownBytes
+		}
+		if e.Amount > most || len(period) < len(v.from) || len(period) == len(v.from) && period <= v.from {
+			return fmt.Errorf("bucket %s (%s): %d were given for period %s, after period %s; the offering gives %d", e.Bucket, v.name, e.Amount, period, v.from, most)
+		}
+		v.left += e.Amount
+		v.from, v.by = period, map[string]int64{}
+		if v.name == "own" && v.left > 2*(ownBytes+keptBytes) {
+			return fmt.Errorf("bucket %s: %d are left after %d were given and %d may be kept", e.Bucket, v.left, e.Amount, keptBytes)
+		}
+		b.given++
+	case journal.KindCharge, journal.KindExpired:
+		if v.left -= e.Amount; v.left < 0 {
+			return fmt.Errorf("bucket %s (%s): %d more octets are spent than were given", e.Bucket, v.name, -v.left)
+		}
+		if v.by[e.Subscription] += e.Amount; e.Kind == journal.KindCharge && v.name == "pool" && v.by[e.Subscription] > 2*childBytes {
+			return fmt.Errorf("bucket %s: subscription %s has %d octets of the pool, the limit is %d a period", e.Bucket, e.Subscription, v.by[e.Subscription], childBytes)
+		}
+	default:
+		return fmt.Errorf("bucket %s of octets: an entry of kind %s", e.Bucket, e.Kind)
 	}
 	return nil
 }
@@ -155,9 +208,10 @@ func (a *auditor) usage(b *books, offerings []*tariff.Offering) error {
 			}
 			continue
 		}
-		u := price[k.version].Usage[0].Rates[0].Price
-		want := new(big.Int).Mul(big.NewInt(quantity), big.NewInt(int64(u.Amount)))
-		want.Quo(want, big.NewInt(u.Per))
+		u := price[k.version].Usage[0].Rates[0].Tiers[0].Price
+		halves := quantity + min(quantity, cheapAfter) // octets at half the price
+		want := new(big.Int).Mul(big.NewInt(halves), big.NewInt(int64(u.Amount)))
+		want.Quo(want, big.NewInt(2*u.Per))
 		if want.Int64() != b.taken[k] {
 			return fmt.Errorf("session %s by version %d: %d octets are worth %s, %d was taken", k.session, k.version, quantity, want, b.taken[k])
 		}
@@ -184,6 +238,9 @@ func (a *auditor) orders(b *books) error {
 func (a *auditor) accounts(b *books) error {
 	byLease := map[string]int64{}
 	err := a.w.office.store.Reader().Buckets(context.Background(), func(c verify.CentreBucket) error {
+		if c.Unit == tariffBytes {
+			return nil
+		}
 		for _, l := range c.Leases {
 			byLease[c.Account] += l.S
 		}

@@ -68,15 +68,33 @@ func (o *office) stale(region string, b link.Batch) {
 	}
 }
 
+// cheapAfter is from how many octets of a session on the volume offering costs half.
+const cheapAfter = 300_000_000
+
+// volume costs the same at any time of the day, by two rates.
 func volume(version uint32, validFrom int64, price money.Amount) tariff.Offering {
+	rate := tariff.Rate{Mode: tariff.Graduated, Tiers: []tariff.Tier{{UpTo: cheapAfter, Price: tariff.Price{Amount: price, Per: perGB}}, {Price: tariff.Price{Amount: price, Per: 2 * perGB}}}}
+	day := rate
+	day.Window = "day"
 	return tariff.Offering{
 		ID: "volume", Version: version, Name: "Volume", Currency: "EUR", ValidFrom: validFrom, Service: "internet",
-		Usage:       tariff.PerUnit(tariff.Bytes, price, 1_000_000_000),
+		Windows:     []tariff.Window{{Name: "day", From: 6*3600 + 1800, To: 18 * 3600}},
+		Usage:       []tariff.Usage{{Name: "usage", Unit: tariff.Bytes, Rates: []tariff.Rate{rate, day}}},
 		Reservation: tariff.Reservation{Quota: 50_000_000, TTLSeconds: 300},
 		Profile:     tariff.Profile{SessionLimit: 1, InterimSeconds: 60, UpBps: 4_000_000, DownBps: 16_000_000},
 		Overrun:     tariff.Owed, OfflineAllowance: 200_000,
 	}
 }
+
+// perGB is the unit of the volume offering's price, in octets.
+const perGB = 1_000_000_000
+
+// What the flat rate brings each day, in octets: the subscription's own, of which a
+// part may be kept, and a pool of the account's with a limit for each.
+const (
+	ownBytes, keptBytes   = 60_000_000, 30_000_000
+	poolBytes, childBytes = 100_000_000, 70_000_000
+)
 
 // dayPrice is what a day of the flat rate costs, in micro-units.
 const dayPrice = money.Micro
@@ -85,7 +103,13 @@ func flatRate() tariff.Offering {
 	return tariff.Offering{
 		ID: "flat", Version: 1, Name: "Flat", Currency: "EUR", ValidFrom: epochStart.Unix() - 1, Service: "internet",
 		Recurring: tariff.EachDays(dayPrice, 1),
-		Profile:   tariff.Profile{SessionLimit: 2, InterimSeconds: 60}, Overrun: tariff.Absorbed,
+		Usage:     tariff.PerUnit(tariff.Bytes, 0, perGB),
+		Allowances: []tariff.Allowance{
+			{Name: "own", Unit: tariff.Bytes, Amount: ownBytes, Priority: -2, Every: &tariff.Period{Unit: tariff.Day, Count: 1}, Rollover: &tariff.Rollover{Max: keptBytes, Add: true}},
+			{Name: "pool", Unit: tariff.Bytes, Amount: poolBytes, Priority: -1, Every: &tariff.Period{Unit: tariff.Day, Count: 1}, Anchor: tariff.Calendar,
+				Shared: &tariff.Shared{Pool: "family", PerChild: childBytes}},
+		},
+		Profile: tariff.Profile{SessionLimit: 2, InterimSeconds: 60}, Overrun: tariff.Absorbed,
 	}
 }
 

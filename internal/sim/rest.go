@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"meridian/edge/command"
@@ -27,7 +28,7 @@ func (a *auditor) standing() {
 		s := r.lead().state
 		why := ""
 		sub, ok := s.Subscription(p.id)
-		money := s.Account(p.account)
+		money := moneyOf(s, p.account)
 		switch {
 		case !ok:
 		case sub.Barred:
@@ -48,6 +49,11 @@ func (a *auditor) standing() {
 		}
 	}
 	a.since = lasting
+}
+
+// moneyOf is what a replica knows of an account's money.
+func moneyOf(s *fsm.State, account string) []fsm.AccountView {
+	return slices.DeleteFunc(s.Account(account), func(v fsm.AccountView) bool { return v.Unit == tariffBytes })
 }
 
 // atRest holds every node against the naive account: a subscriber has what was
@@ -86,7 +92,7 @@ func (a *auditor) balances(b *books, when string) {
 			left := a.left(b, p.account)
 			open := int64(a.w.office.claimed[p.account]) - b.served[p.account]
 			for _, n := range r.nodes {
-				v := n.state.Account(p.account)
+				v := moneyOf(n.state, p.account)
 				if open > 0 && left > 0 {
 					a.fail("%s: account %s has %d left although claims lack %d", when, p.account, left, open)
 				} else if len(v) != 1 {

@@ -260,6 +260,7 @@ type Summary struct {
 	Crashes, Cuts                 int
 	Partitions, Jumps, Installs   int
 	StaleLogins, Late, Quarantine int
+	Given                         int // allowances, one for each period
 	Entries                       uint64
 	Charged, Overrun              int64
 }
@@ -277,6 +278,7 @@ func (s *Summary) add(o Summary) {
 	s.StaleLogins += o.StaleLogins
 	s.Late += o.Late
 	s.Quarantine += o.Quarantine
+	s.Given += o.Given
 	s.Entries += o.Entries
 	s.Charged += o.Charged
 	s.Overrun += o.Overrun

@@ -93,6 +93,6 @@ func TestOverrunBound(t *testing.T) {
 // lacks tells whether something that the faults are for never happened.
 func (s *Summary) lacks() bool {
 	return slices.Contains([]int{
-		s.Checks, s.Crashes, s.Cuts, s.Partitions, s.Jumps, s.Installs, s.StaleLogins, s.Late, s.Quarantine, int(s.Overrun), int(s.Charged),
+		s.Checks, s.Crashes, s.Cuts, s.Partitions, s.Jumps, s.Installs, s.StaleLogins, s.Late, s.Quarantine, s.Given, int(s.Overrun), int(s.Charged),
 	}, 0)
 }

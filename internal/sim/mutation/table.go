@@ -135,12 +135,15 @@ func Table() []Mutation {
 			Edits: []Edit{{"edge/fsm/till.go", "		s.overrun(sess, o, o.meters[i], r.Unpaid, r.Overrun)\n", ""}},
 		},
 		{
-			Name: "rounding-lost-at-cut", Breaks: "a session's price is rounded once, not at each cut", Seed: 1, Caught: "V2",
-			Edits: []Edit{{"edge/fsm/charge.go", "sess.Meter, sess.Rating, 0\n", "sess.Meter, sess.Rating, 0\n	sess.Rating.Charged, sess.CutBefore.Charged = 0, 0\n	sess.Rating.Quantity, sess.CutBefore.Quantity = 0, 0\n"}},
+			Name: "rounding-lost-at-cut", Breaks: "a session's price is rounded once, not at each cut", Seed: 1, Caught: "auditor",
+			Edits: []Edit{{"edge/fsm/rated.go", "		p.before, p.drawn, p.uses", "		p.tally.Rem = 0\n		p.before, p.drawn, p.uses"}},
 		},
 		{
 			Name: "borrowed-without-limit", Breaks: "B − P never exceeds the allowance", Seed: 1, Caught: "V4",
-			Edits: []Edit{{"edge/balance/balance.go", "max(min(want, b.Allowance-b.Debt()), 0)", "want"}},
+			Edits: []Edit{
+				{"edge/balance/balance.go", "max(min(want, b.Allowance-b.Debt()), 0)", "want"},
+				{"edge/fsm/till.go", "loan := b.Allowance - b.Debt(); loan > 0", "loan := b.Allowance; loan > 0"},
+			},
 		},
 		{
 			Name: "borrowed-unrecorded", Breaks: "what is borrowed is an entry", Seed: 1, Caught: "V1",
