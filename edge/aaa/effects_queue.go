@@ -50,8 +50,9 @@ func (e *Effects) look() {
 	e.line()
 }
 
-// line puts the effects of one session behind each other. A limit that waits while
-// a later effect of the session is queued says nothing new: it is taken off unsent.
+// line puts the effects of one session behind each other. A limit, or a profile,
+// that waits while a later one or a Disconnect of the session is queued says nothing
+// new: it is taken off unsent.
 // A limit behind a Disconnect waits for it, should the Disconnect fail.
 func (e *Effects) line() {
 	last := make(map[journal.SessionKey]*item, len(e.order))
@@ -61,7 +62,7 @@ func (e *Effects) line() {
 			continue
 		}
 		before := last[it.effect.Session]
-		for before != nil && before.phase == waiting && before.effect.Kind == fsm.EffectLimit {
+		for before != nil && before.phase == waiting && before.effect.Kind != fsm.EffectDisconnect && (before.effect.Kind == it.effect.Kind || it.effect.Kind == fsm.EffectDisconnect) {
 			before.finish(command.EffectDone)
 			e.stats.superseded.Add(1)
 			before = before.after

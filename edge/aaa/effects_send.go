@@ -148,6 +148,10 @@ func effectAttributes(ef *fsm.Effect, vendorName string) (attr.List, error) {
 		if err := vendor.Encode(&b, vendorName, limitProfile(ef.Limit, ef.Seconds)); err != nil {
 			return nil, fmt.Errorf("limit of session %s: %w", ef.Session, err)
 		}
+	case fsm.EffectProfile:
+		if err := vendor.Encode(&b, vendorName, vendor.Profile{UpBps: ef.UpBps, DownBps: ef.DownBps}); err != nil {
+			return nil, fmt.Errorf("profile %q of session %s: %w", ef.Profile, ef.Session, err)
+		}
 	default:
 		return nil, fmt.Errorf("effect %d of kind %d: %w", ef.ID, ef.Kind, errKind)
 	}

@@ -213,6 +213,15 @@ func TestEffectAttributes(t *testing.T) {
 	if p, err = vendor.Decode(vendor.Mikrotik, l); err != nil || p.VolumeLimitBytes != 0 {
 		t.Errorf("a Disconnect with %+v: %v", p, err)
 	}
+	for _, name := range []string{vendor.Mikrotik, vendor.Generic, vendor.AccelPPP} {
+		l, err := effectAttributes(&fsm.Effect{Kind: fsm.EffectProfile, Session: journal.SessionKey{NAS: nasID, ID: "s"}, Profile: "slow", UpBps: 1_000_000, DownBps: 2_000_000}, name)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if p, err := vendor.Decode(name, l); name != vendor.Generic && (err != nil || p.UpBps != 1_000_000 || p.DownBps != 2_000_000 || p.VolumeLimitBytes != 0) {
+			t.Errorf("%s: profile %+v: %v", name, p, err)
+		}
+	}
 	if _, err := effectAttributes(&fsm.Effect{Kind: 99}, vendor.Generic); !errors.Is(err, errKind) {
 		t.Errorf("unknown kind: %v", err)
 	}
@@ -392,7 +401,7 @@ func (r *region) looked() {
 // How effects of a session stand behind each other.
 func TestLine(t *testing.T) {
 	one, two := journal.SessionKey{NAS: "n", ID: "1"}, journal.SessionKey{NAS: "n", ID: "2"}
-	disconnect, limit := fsm.EffectDisconnect, fsm.EffectLimit
+	disconnect, limit, profile := fsm.EffectDisconnect, fsm.EffectLimit, fsm.EffectProfile
 	type entry struct {
 		session journal.SessionKey
 		kind    fsm.EffectKind
@@ -409,6 +418,8 @@ func TestLine(t *testing.T) {
 		{"a limit waits for the Disconnect", []entry{{one, disconnect, waiting}, {one, limit, waiting}}, "sw"},
 		{"the newest limit waits for the Disconnect", []entry{{one, disconnect, inFlight}, {one, limit, waiting}, {one, limit, waiting}}, "-ow"},
 		{"a limit under way is waited for", []entry{{one, limit, inFlight}, {one, disconnect, waiting}}, "-w"},
+		{"a profile outdates no limit", []entry{{one, limit, waiting}, {one, profile, waiting}, {one, profile, waiting}}, "sow"},
+		{"a Disconnect outdates both", []entry{{one, limit, waiting}, {one, profile, waiting}, {one, disconnect, waiting}}, "oos"},
 		{"what is settled holds up nothing", []entry{{one, disconnect, finished}, {one, limit, reported}, {one, limit, waiting}}, "--s"},
 	} {
 		e := &Effects{}

@@ -18,7 +18,7 @@ import (
 func (h *Handler) accept(req *radius.Request, w *radius.Responder, v *candidate, granted command.Result) {
 	found, o := &v.found, v.found.Offering
 	p := limitProfile(granted.LimitUnits, granted.Seconds)
-	p.UpBps, p.DownBps, p.Pool = o.Profile.UpBps, o.Profile.DownBps, o.Profile.Pool
+	p.UpBps, p.DownBps, p.Pool = found.Profile.UpBps, found.Profile.DownBps, found.Profile.Pool
 	p.InterimS = interimOf(o, v.user)
 	b := h.builder()
 	defer h.builders.Put(b)

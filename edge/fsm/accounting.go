@@ -103,11 +103,25 @@ func (s *State) report(sess *Session, nas *NAS, c *command.Accounting, r session
 	default:
 		s.cut(sess)
 	}
+	s.look(sess)
 	s.wakeSession(sess, s.nextSessionDue(sess))
 	if d.Outcome == session.Repeated {
 		return command.Result{Code: command.Repeated}
 	}
 	return command.Result{}
+}
+
+// look sees what a report, or its usage, has changed for the subscriber: thresholds
+// and the profile in force.
+func (s *State) look(sess *Session) {
+	sub := s.subscriptions[sess.Subscription]
+	if sub == nil {
+		return
+	}
+	if o := s.offeringAt(sub.Offering, s.seconds()); o != nil && len(o.Thresholds)+len(o.Switches) > 0 {
+		s.notice(sub, o)
+		s.switchProfile(sub, sess, o)
+	}
 }
 
 // speed is what the session's line can carry: twice what its offering allows, for
@@ -121,7 +135,7 @@ func (s *State) speed(sess *Session) session.Speed {
 	if o == nil {
 		return session.Speed{}
 	}
-	return session.Speed{In: uint64(o.Profile.UpBps) / 8 * 2, Out: uint64(o.Profile.DownBps) / 8 * 2}
+	return session.Speed{In: uint64(o.up) / 8 * 2, Out: uint64(o.down) / 8 * 2}
 }
 
 func fill(field *string, value string) {

@@ -35,6 +35,11 @@ func (s *State) giveAllowances(sub *Subscription) {
 			s.expire(sub, b, now)
 		}
 	}
+	if o != nil {
+		for _, sess := range sub.open {
+			s.switchProfile(sub, sess, o)
+		}
+	}
 }
 
 // inStanding tells whether a subscription is served: it has paid what keeps it
@@ -86,7 +91,7 @@ func (s *State) giveAllowance(sub *Subscription, o *version, i int, now int64) {
 		s.emit(e)
 	}
 	b.Expires, b.Priority = until, a.Priority
-	b.Made.From, b.Made.Given, b.Made.Children, b.Made.Fired = from, target, nil, nil
+	b.Made.From, b.Made.Given, b.Made.Children, b.Made.Fired = from, target, nil, o.rearmed(b)
 	s.sortBuckets(b)
 }
 

@@ -181,7 +181,14 @@ func (s *State) applyEffectsDone(c *command.EffectsDone) command.Result {
 		s.beforeEffect(d.ID)
 		delete(s.effects, d.ID)
 		sess := s.sessions[e.Session]
-		if sess == nil || !sess.Open || e.Kind != EffectDisconnect {
+		if sess == nil || !sess.Open || e.Kind == EffectLimit {
+			continue
+		}
+		if e.Kind == EffectProfile {
+			if d.Outcome == command.EffectFailed && sess.profile == e.Profile { // the next report tries again
+				s.beforeSession(sess)
+				sess.profile = unsure
+			}
 			continue
 		}
 		switch d.Outcome {

@@ -67,7 +67,7 @@ func Load(b []byte) (*State, error) {
 	s.loadBuckets(r, texts, format)
 	s.loadSubscriptions(r, texts, format)
 	s.loadSessions(r, texts, format)
-	s.loadQueues(r)
+	s.loadQueues(r, format)
 	if err := r.Close(); err != nil {
 		return nil, fmt.Errorf("load state: %w", err)
 	}
@@ -269,6 +269,10 @@ func (s *State) appendSubscription(w *canon.Writer, id string) {
 	w.Varint(sub.PaidUntil)
 	w.Varint(sub.wake)
 	sub.Contract.Append(w)
+	w.Uvarint(uint64(len(sub.fired)))
+	for _, name := range sub.fired {
+		w.String(name)
+	}
 }
 
 func (s *State) loadBuckets(r *canon.Reader, t *texts, format byte) {
@@ -328,6 +332,9 @@ func (s *State) loadSubscriptions(r *canon.Reader, t *texts, format byte) {
 		}
 		if format >= 4 {
 			sub.Contract = contract.Read(r, t.one)
+			for m := r.Count(1); m > 0; m-- {
+				sub.fired = append(sub.fired, t.one(r.String()))
+			}
 		}
 		s.subscriptions[sub.ID] = sub
 		if ownsLogin {

@@ -30,6 +30,7 @@ func (s *State) appendSession(w *canon.Writer, k journal.SessionKey) {
 	for _, v := range [...]int64{sess.Seen, sess.Uncut, sess.HoldUntil, sess.Limit, int64(sess.OverrunTotal), sess.wake} {
 		w.Varint(v)
 	}
+	w.String(sess.profile)
 	appendRated(w, sess.rated)
 }
 
@@ -72,6 +73,7 @@ func (s *State) loadSessions(r *canon.Reader, t *texts, format byte) {
 		sess.OverrunTotal = money.Amount(r.Varint())
 		wake := r.Varint()
 		if format >= 4 {
+			sess.profile = t.one(r.String())
 			sess.rated = readRated(r, t)
 		}
 		if r.Err() != nil {
@@ -110,6 +112,9 @@ func (s *State) appendEffect(w *canon.Writer, id uint64) {
 	w.String(e.FramedIP)
 	w.Varint(e.Limit)
 	w.Bool(e.Seconds)
+	w.String(e.Profile)
+	w.Varint(e.UpBps)
+	w.Varint(e.DownBps)
 }
 
 func (s *State) appendOrder(w *canon.Writer, id string) {
@@ -122,9 +127,12 @@ func (s *State) appendOrder(w *canon.Writer, id string) {
 	}
 }
 
-func (s *State) loadQueues(r *canon.Reader) {
+func (s *State) loadQueues(r *canon.Reader, format byte) {
 	for n := r.Count(9); n > 0; n-- {
 		e := &Effect{ID: r.Uvarint(), Kind: EffectKind(r.Byte()), Session: journal.ReadSessionKey(r), Login: r.String(), FramedIP: r.String(), Limit: r.Varint(), Seconds: r.Bool()}
+		if format >= 4 {
+			e.Profile, e.UpBps, e.DownBps = r.String(), r.Varint(), r.Varint()
+		}
 		s.effects[e.ID] = e
 	}
 	for n := r.Count(1); n > 0; n-- {

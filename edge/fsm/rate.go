@@ -17,7 +17,10 @@ type version struct {
 	plan   *rating.Plan
 	meters []int            // components that meter sessions; what is held ahead is sized by the first
 	terms  []charging.Terms // by allowance
-	resume bool             // its tally follows from the quantity and the charge: see plain
+	named  map[string]*tariff.Profile
+	up     int64 // greatest speeds of any profile, bits per second; 0 = no limit
+	down   int64
+	resume bool // its tally follows from the quantity and the charge: see plain
 }
 
 // newVersion compiles an offering that feed.Row.Decode, or the dump's writer, has
@@ -34,6 +37,7 @@ func newVersion(o *tariff.Offering) *version {
 	for i := range o.Allowances {
 		v.terms = append(v.terms, charging.NewTerms(o, plan, &o.Allowances[i]))
 	}
+	v.profiles()
 	v.resume = len(v.meters) <= 1 && len(o.Allowances) == 0
 	for _, i := range v.meters {
 		rates := o.Usage[i].Rates
@@ -80,10 +84,10 @@ func (v *version) overrunBound() int64 {
 	for _, i := range v.meters {
 		units := seconds
 		if v.plan.Unit(i) == tariff.Bytes {
-			if v.Profile.UpBps == 0 || v.Profile.DownBps == 0 {
+			if v.up == 0 || v.down == 0 {
 				return -1
 			}
-			units *= (v.Profile.UpBps + v.Profile.DownBps) / 8
+			units *= (v.up + v.down) / 8
 		}
 		amount, err := v.plan.Dearest(i, units)
 		if err != nil {

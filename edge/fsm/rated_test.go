@@ -294,7 +294,9 @@ func TestAPoolWithALimitForEachChild(t *testing.T) {
 }
 
 func TestBonusMoneyPaysUsageAndNoFee(t *testing.T) {
-	o := bundle(func(a *tariff.Allowance) { a.Name, a.Unit, a.Amount, a.Priority = "bonus", tariff.Money, int64(3*eur), -1 })
+	o := bundle(func(a *tariff.Allowance) {
+		a.Name, a.Unit, a.Amount, a.Priority = "bonus", tariff.Money, int64(3*eur), -1
+	})
 	r := newRegion(t, 2*eur, o)
 	r.session(400_000_000)
 	r.want("paid", r.paid(), "given 3000000, usage:400000000=2000000, charge 2000000")
@@ -333,4 +335,126 @@ func TestAChangeOfOfferingEndsWhatHasNoTerm(t *testing.T) {
 	r.want("once each", r.paid(), "given 1000000000, given 1000000000, expired 1000000000, expired 1000000000")
 	r.feed(feed.KindOrder, "end", &feed.Order{ID: "end", Subscription: "sub", Action: feed.ActionTerminate})
 	r.want("standing", r.s.subscriptions["sub"].Terminated, true)
+}
+
+// fairUse is free, and slows down to 1 Mbit/s once 1 GB is used.
+func fairUse() *tariff.Offering {
+	o := bundle(nil)
+	o.Usage = tariff.PerUnit(tariff.Bytes, 0, 1)
+	o.Profiles = []tariff.NamedProfile{{Name: "slow", Profile: tariff.Profile{UpBps: 1_000_000, DownBps: 1_000_000}}, {Name: "night", Profile: tariff.Profile{UpBps: 9_000_000, DownBps: 9_000_000}}}
+	o.Windows = []tariff.Window{{Name: "night", From: 22 * 3600, To: 6 * 3600}}
+	o.Switches = []tariff.Switch{
+		{When: []tariff.Condition{{Kind: tariff.InWindow, Window: "night"}}, Profile: "night"},
+		{When: []tariff.Condition{{Kind: tariff.AllowanceUsed, Allowance: "data"}}, Profile: "slow"},
+	}
+	o.Thresholds = []tariff.Threshold{
+		{Name: "80 %", On: "data", Metric: tariff.UsedPercent, Value: 800_000, Recurring: true},
+		{Name: "used up", On: "data", Metric: tariff.Left, Value: 0},
+		{Name: "poor", On: tariff.MoneyBalance, Metric: tariff.Left, Value: int64(8500 * eur / 1000), Recurring: true},
+	}
+	return o
+}
+
+// told takes the profiles that the NAS is to be told, answering each.
+func (r *region) told(outcome command.EffectOutcome) string {
+	var out []string
+	for _, e := range r.s.Effects(10) {
+		if e.Kind == EffectProfile {
+			out = append(out, fmt.Sprintf("%q %d", e.Profile, e.UpBps))
+		}
+		r.ok(&command.EffectsDone{Done: []command.EffectResult{{ID: e.ID, Outcome: outcome}}})
+	}
+	return strings.Join(out, ", ")
+}
+
+func (r *region) notices() string {
+	var out []string
+	for _, e := range r.entries {
+		if e.Kind == journal.KindNotice {
+			out = append(out, fmt.Sprintf("%s at %d of %s", e.Ref, e.Quantity, e.Detail))
+		}
+	}
+	r.entries = nil
+	return strings.Join(out, ", ")
+}
+
+func TestProfilesFollowUseAndTime(t *testing.T) {
+	r := newRegion(t, 10*eur, fairUse())
+	profile := func() string { return fmt.Sprint(r.s.FindLogin("u").Profile.UpBps) }
+	r.want("own", profile(), 8_000_000)
+	start := r.now
+	at := func(seconds int64, octets uint64) {
+		r.tick(start + seconds - r.now)
+		r.acct(command.Interim, "s1", start, seconds, octets)
+		r.reloaded()
+	}
+	r.acct(command.Start, "s1", start, 0, 0)
+	at(600, 500_000_000)
+	r.want("nothing changes", r.told(command.EffectDone), "")
+	at(1200, 1_000_000_000)
+	r.want("slow", r.told(command.EffectFailed), `"slow" 1000000`)
+	r.want("and for who comes now", profile(), 1_000_000)
+	at(1800, 1_000_000_100)
+	r.want("a NAS that did not hear is told again", r.told(command.EffectDone), `"slow" 1000000`)
+	at(2400, 1_000_000_200)
+	r.want("once", r.told(command.EffectDone), "")
+	for s := int64(3000); s < 14*3600-600; s += 1800 {
+		at(s, 1_000_000_300)
+	}
+	r.want("still slow", r.told(command.EffectDone), "")
+	at(14*3600+60, 1_000_000_400)
+	r.want("night", r.told(command.EffectDone), `"night" 9000000`)
+	for s := int64(14*3600 + 1800); s <= 22*3600+1800; s += 1800 {
+		at(s, 1_000_000_500)
+	}
+	r.want("morning", r.told(command.EffectDone), `"slow" 1000000`)
+	r.acct(command.Start, "s2", r.now, 0, 0)
+	r.want("a second session is slow too", r.told(command.EffectDone), `"slow" 1000000`)
+	r.want("free", r.sum(journal.KindCharge), 1_000_000_000)
+}
+
+func TestARenewalBringsTheSpeedBack(t *testing.T) {
+	r := newRegion(t, 10*eur, fairUse())
+	start := r.now
+	r.acct(command.Start, "s1", start, 0, 0)
+	for i := int64(1); i < 24*30; i++ { // a session that goes on for a month
+		r.tick(3600)
+		r.acct(command.Interim, "s1", start, i*3600, uint64(i)*10_000_000)
+		r.apply(&command.Acked{Epoch: 1, Seq: r.s.Seq})
+		r.told(command.EffectDone)
+	}
+	r.tick(1800)
+	r.want("slow before the period ends", r.told(command.EffectDone), "")
+	r.tick(1800)
+	r.want("given anew", r.told(command.EffectDone), `"" 8000000`)
+}
+
+func TestThresholdsRaiseEventsOnce(t *testing.T) {
+	r := newRegion(t, 10*eur, fairUse())
+	r.session(700_000_000)
+	r.want("below", r.notices(), "")
+	r.session(200_000_000)
+	r.session(50_000_000)
+	r.want("80 %", r.notices(), "80 % at 200000000 of data")
+	r.session(300_000_000)
+	r.want("used up", r.notices(), "used up at 0 of data")
+	r.days(31)
+	r.notices()
+	r.session(900_000_000)
+	r.session(200_000_000)
+	r.want("80 % recurs, the other does not; 8.00 are left", r.notices(), "poor at 8000000 of money, 80 % at 100000000 of data")
+	r.session(1)
+	r.want("once", r.notices(), "")
+	r.grant(20*eur, 0, 0)
+	r.session(1)
+	r.want("armed again", fmt.Sprint(r.s.subscriptions["sub"].fired), "[]")
+}
+
+func TestABarredServiceTakesNoNewSession(t *testing.T) {
+	o := bundle(nil)
+	o.Profiles = []tariff.NamedProfile{{Name: "none", Profile: tariff.Profile{BarService: true}}}
+	o.Switches = []tariff.Switch{{When: []tariff.Condition{{Kind: tariff.AllowanceUsed, Allowance: "data"}}, Profile: "none"}}
+	r := newRegion(t, 10*eur, o)
+	r.session(1_000_000_000)
+	r.want("refused although there is money", r.login("x").Reason, command.ReasonNoBalance)
 }

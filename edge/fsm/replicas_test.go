@@ -223,7 +223,9 @@ func (w *twins) offering() error {
 // by row.
 func (w *twins) enrich(o *tariff.Offering) {
 	o.Windows = []tariff.Window{{Name: "odd", From: w.rng.IntN(86400), To: 1 + w.rng.IntN(86400)}}
-	price := func() tariff.Price { return tariff.Price{Amount: money.Amount(w.rng.Int64N(3000)), Per: 1 + w.rng.Int64N(1000)} }
+	price := func() tariff.Price {
+		return tariff.Price{Amount: money.Amount(w.rng.Int64N(3000)), Per: 1 + w.rng.Int64N(1000)}
+	}
 	if len(o.Usage) > 0 && w.rng.IntN(2) == 0 {
 		o.Usage[0].Rates = []tariff.Rate{{Price: price()}, {Window: "odd", Price: price(), Next: w.rng.Int64N(500)}}
 	} else if len(o.Usage) > 0 && w.rng.IntN(2) == 0 {

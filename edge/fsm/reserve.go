@@ -73,6 +73,11 @@ func (s *State) admit(login string) (*Subscription, *version, command.Reason) {
 	case sub.unpaid(o):
 		return sub, o, command.ReasonUnpaid
 	}
+	if len(o.Switches) > 0 {
+		if _, p := s.profile(sub, o); p.BarService {
+			return sub, o, command.ReasonNoBalance
+		}
+	}
 	return sub, o, command.ReasonNone
 }
 

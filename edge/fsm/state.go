@@ -36,7 +36,8 @@ type Subscription struct {
 	Lapsed            bool   // what fell due could not be paid
 	Contract          contract.State
 	open              []*Session
-	reserved          int // unadopted reservations
+	fired             []string // thresholds of money that were crossed, sorted
+	reserved          int      // unadopted reservations
 	wake              int64
 }
 
@@ -87,7 +88,8 @@ type Session struct {
 	Disconnect   bool  // a Disconnect is queued or was sent
 	OverrunTotal money.Amount
 
-	wake int64
+	profile string // that the NAS was told, "" = the offering's own
+	wake    int64
 }
 
 // Reservation is a slot and a hold that no Start has adopted yet.
@@ -111,6 +113,7 @@ type EffectKind uint8
 const (
 	EffectDisconnect EffectKind = iota + 1
 	EffectLimit                 // CoA with a new limit
+	EffectProfile               // CoA with the speeds of another profile
 )
 
 // Effect is queued by the command that caused it and taken off by a later one.
@@ -122,6 +125,9 @@ type Effect struct {
 	FramedIP string
 	Limit    int64
 	Seconds  bool // Limit counts seconds, not octets
+	Profile  string
+	UpBps    int64
+	DownBps  int64
 }
 
 // MaxEffects bounds the queue of effects; at the bound no new one is queued, and

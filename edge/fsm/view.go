@@ -18,8 +18,9 @@ type Login struct {
 	Password     []byte // sealed
 	NTHash       []byte // sealed
 	Offering     *tariff.Offering
-	Reason       command.Reason // why it may not go online, as far as the replica can tell
-	MustReserve  bool           // only the log may answer: a hold, or the last session slot
+	Profile      *tariff.Profile // in force: the offering's own, or what a switch has put in its place
+	Reason       command.Reason  // why it may not go online, as far as the replica can tell
+	MustReserve  bool            // only the log may answer: a hold, or the last session slot
 }
 
 // FindLogin answers from the replica's own state; it changes nothing.
@@ -31,6 +32,7 @@ func (s *State) FindLogin(login string) Login {
 	l := Login{Subscription: sub.ID, Password: sub.Password, NTHash: sub.NTHash, Reason: reason}
 	if o != nil {
 		l.Offering = o.Offering
+		_, l.Profile = s.profile(sub, o)
 	}
 	if reason == command.ReasonNone {
 		l.MustReserve = o.Metered() || s.openCount(sub)+sub.reserved+1 >= o.Profile.SessionLimit

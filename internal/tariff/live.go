@@ -10,15 +10,7 @@ const notLive = "the edges do not execute this yet: leave it out"
 func (o *Offering) Live() error {
 	var faults []error
 	c := check{faults: &faults}
-	for _, part := range []struct {
-		field string
-		n     int
-	}{
-		{"services", len(o.Services)},
-		{"switches", len(o.Switches)}, {"thresholds", len(o.Thresholds)},
-	} {
-		c.need(part.n == 0, part.field, part.n, notLive)
-	}
+	c.need(len(o.Services) == 0, "services", len(o.Services), notLive)
 	for i := range o.Usage {
 		o.Usage[i].live(c.in("usage[%d]", i), o)
 	}
@@ -28,11 +20,36 @@ func (o *Offering) Live() error {
 	for i := range o.Promotions {
 		o.Promotions[i].live(c.in("promotions[%d]", i), o)
 	}
-	p := &o.Profile
-	c.need(p.Garden == "", "profile.garden", p.Garden, notLive)
-	c.need(len(p.BarZones) == 0, "profile.bar_zones", len(p.BarZones), notLive)
-	c.need(!p.BarService, "profile.bar_service", p.BarService, notLive)
+	for i := range o.Thresholds {
+		o.Thresholds[i].live(c.in("thresholds[%d]", i))
+	}
+	o.Profile.live(c.in("profile"), o)
+	c.need(!o.Profile.BarService, "profile.bar_service", o.Profile.BarService, "an offering that is never served is none: use a switch")
+	for i := range o.Profiles {
+		p := &o.Profiles[i]
+		at := c.in("profiles[%d]", i)
+		at.need(p.Service == "" || p.Service == o.Service, "service", p.Service, notLive)
+		p.live(at, o)
+	}
+	for i := range o.Switches {
+		for j, x := range o.Switches[i].When {
+			at := c.in("switches[%d].when[%d]", i, j)
+			at.need(oneOf(x.Kind, AllowanceUsed, BalanceZero, BalanceNegative, InWindow), "kind", x.Kind, notLive)
+		}
+	}
 	return errors.Join(faults...)
+}
+
+func (p *Profile) live(c check, o *Offering) {
+	c.need(p.Garden == "", "garden", p.Garden, notLive)
+	c.need(len(p.BarZones) == 0, "bar_zones", len(p.BarZones), notLive)
+	limited := p.UpBps > 0 && p.DownBps > 0
+	c.need(len(o.Switches) == 0 || limited || p.BarService, "up, down", p.UpBps, "no message to a NAS takes a limit off: give each profile that a switch leads to or from both speeds")
+}
+
+func (t *Threshold) live(c check) {
+	c.need(t.Metric != Used, "metric", t.Metric, notLive)
+	c.need(len(t.Actions) == 0, "actions", len(t.Actions), "the edges raise the event: "+notLive)
 }
 
 func (p *Promotion) live(c check, o *Offering) {
