@@ -20,6 +20,7 @@ import (
 	"meridian/central/rerating"
 	"meridian/central/statement"
 	"meridian/central/store"
+	"meridian/central/usage"
 	"meridian/internal/journal"
 	"meridian/replication/seal"
 )
@@ -71,6 +72,7 @@ type Services struct {
 	Regions   *regions.Service // the link's Sink
 	Sequencer *feed.Sequencer
 	Statement *statement.Service
+	Usage     *usage.Service
 }
 
 // Deps are what the services need besides the backend. Log may be nil; without
@@ -111,6 +113,7 @@ func NewServices(b Backend, d Deps) *Services {
 			return b.Feed(tx).Last(ctx, region)
 		},
 		Verify: d.VerifyHead, Now: d.Now, Log: d.Log})
+	s.Usage = usage.New(b, b.Ledger, b.Catalog)
 	s.Rerating = rerating.New(rerating.Deps{Runner: b, Stores: b.Rerating, Ledger: b.Ledger, Buckets: b.Buckets, Catalog: b.Catalog,
 		Books: books, Feed: appender, Regions: s.Registry, Now: d.Now})
 	s.Statement = statement.New(statement.Deps{Runner: b, Corrections: b.Rerating, Accounts: b.Accounts, Buckets: b.Buckets, Ledger: b.Ledger,

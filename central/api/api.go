@@ -35,6 +35,7 @@ import (
 	"meridian/central/rerating"
 	"meridian/central/statement"
 	"meridian/central/store"
+	"meridian/central/usage"
 )
 
 // Limits of request bodies, in octets, and of requests at work at once.
@@ -58,6 +59,7 @@ type Deps struct {
 	Payments    *payments.Service
 	Registry    *regions.Registry
 	Rerating    *rerating.Service
+	Usage       *usage.Service
 	Regions     *regions.Service
 	Statement   *statement.Service
 	AccountRows func(store.Tx) accounts.Store
@@ -132,6 +134,7 @@ func (a *API) routes() {
 	get("/v1/catalog/status", a.getCatalogStatus)
 	get("/v1/proposals", a.getProposals)
 	get("/v1/reviews", a.getReviews)
+	get("/v1/usage", a.getUsage)
 	get("/v1/audit", a.getAudit)
 	a.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, http.StatusOK, map[string]string{"status": "ok"})

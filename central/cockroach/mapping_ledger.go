@@ -143,20 +143,29 @@ func (t ledgerStore) OwedBefore(ctx context.Context, account string, unit journa
 		account, before, string(unit), int16(journal.KindOverrun), journal.Receivable+account, int16(journal.KindOwed))
 }
 
+// scanRecord reads region, epoch, seq, raw, hash.
+func scanRecord(r pgx.CollectableRow) (rec ledger.Record, err error) {
+	var hash []byte
+	if err := r.Scan(&rec.Region, &rec.Epoch, &rec.Seq, &rec.Raw, &hash); err != nil {
+		return rec, err
+	}
+	copy(rec.Hash[:], hash)
+	e, err := journal.DecodeEntry(rec.Raw)
+	if err != nil {
+		return rec, fmt.Errorf("entry %s/%d/%d: %w", rec.Region, rec.Epoch, rec.Seq, err)
+	}
+	rec.Entry = &e
+	return rec, nil
+}
+
+func (t ledgerStore) UsageOf(ctx context.Context, after ledger.Place, from, to int64, limit int) ([]ledger.Record, error) {
+	return rows(ctx, t.tx, "usage of a region", scanRecord, `SELECT region, epoch, seq, raw, hash FROM ledger_entries
+		WHERE region = $1 AND (epoch, seq) > ($2, $3) AND kind = $4 AND at_us >= $5 AND at_us < $6 AND NOT suspense
+		ORDER BY epoch, seq LIMIT $7`, after.Region, int64(after.Epoch), int64(after.Seq), int16(journal.KindUsage), from, to, limit)
+}
+
 func (t ledgerStore) EntriesOf(ctx context.Context, account string, from, to int64, limit int) ([]ledger.Record, error) {
-	return rows(ctx, t.tx, "entries of an account", func(r pgx.CollectableRow) (rec ledger.Record, err error) {
-		var hash []byte
-		if err := r.Scan(&rec.Region, &rec.Epoch, &rec.Seq, &rec.Raw, &hash); err != nil {
-			return rec, err
-		}
-		copy(rec.Hash[:], hash)
-		e, err := journal.DecodeEntry(rec.Raw)
-		if err != nil {
-			return rec, fmt.Errorf("entry %s/%d/%d: %w", rec.Region, rec.Epoch, rec.Seq, err)
-		}
-		rec.Entry = &e
-		return rec, nil
-	}, `SELECT region, epoch, seq, raw, hash FROM ledger_entries
+	return rows(ctx, t.tx, "entries of an account", scanRecord, `SELECT region, epoch, seq, raw, hash FROM ledger_entries
 		WHERE account = $1 AND account <> '' AND at_us >= $2 AND at_us < $3 AND NOT suspense
 		ORDER BY at_us, region, epoch, seq LIMIT $4`, account, from, to, limit)
 }

@@ -28,6 +28,7 @@ func Run(t *testing.T, open Opener) {
 		"catalog_status":     testCatalogStatus,
 		"proposals":          testProposals,
 		"rerating":           testRerating,
+		"usage":              testUsage,
 		"rerating_late":      testReratingLate,
 		"subscribe":          testSubscribe,
 		"subscribe_batch":    testSubscribeBatch,

@@ -224,6 +224,17 @@ func (t ledgerStore) AppendEntries(_ context.Context, records []ledger.Record) e
 	return nil
 }
 
+func (t ledgerStore) UsageOf(_ context.Context, after ledger.Place, from, to int64, limit int) ([]ledger.Record, error) {
+	var out []ledger.Record
+	for _, r := range t.s.entries[after.Region] { // in order
+		behind := r.Epoch > after.Epoch || r.Epoch == after.Epoch && r.Seq > after.Seq
+		if behind && r.Entry != nil && !r.Suspense && r.Entry.Kind == journal.KindUsage && r.Entry.At >= from && r.Entry.At < to {
+			out = append(out, r)
+		}
+	}
+	return first(out, limit), nil
+}
+
 func (t ledgerStore) EntryHash(_ context.Context, p ledger.Place) (journal.Hash, error) {
 	i, ok := t.s.entryAt[p]
 	if !ok {
