@@ -39,6 +39,7 @@ func benchCommand() *cobra.Command {
 	f.IntVar(&cfg.Runs, "runs", cfg.Runs, "runs of each figure, at least 3")
 	f.IntVar(&cfg.RunSeconds, "run-seconds", cfg.RunSeconds, "how long one run takes")
 	f.IntVar(&cfg.Subscribers, "subscribers", cfg.Subscribers, "size of the region whose memory, snapshot and restart are measured (region)")
+	f.IntVar(&cfg.Failovers, "failovers", cfg.Failovers, "how often the leader is killed, at least once (region)")
 	f.StringVar(&cfg.Network, "network", cfg.Network, "first two `octets` of all addresses")
 	cmd.MarkFlagsMutuallyExclusive("json", "benchstat")
 	return cmd

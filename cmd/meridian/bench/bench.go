@@ -31,6 +31,7 @@ type Config struct {
 	RunSeconds int
 	// Subscribers is the size of the region whose memory, snapshot and restart are measured.
 	Subscribers int
+	Failovers   int // how often the leader is killed
 	JSON        bool
 	Benchstat   bool // a line for each run, as go test -bench writes it
 	Out         io.Writer
@@ -39,7 +40,7 @@ type Config struct {
 
 // DefaultConfig measures three runs of 4 s, on addresses beside a demo's.
 func DefaultConfig() Config {
-	return Config{Network: "127.3", Runs: 3, RunSeconds: 4, Subscribers: 1_000_000}
+	return Config{Network: "127.3", Runs: 3, RunSeconds: 4, Subscribers: 1_000_000, Failovers: 50}
 }
 
 // Result is one figure: the median of the runs, and how far they lie apart.
@@ -88,9 +89,9 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return exitcode.Misuse("bench %q is not known: use one of %s", cfg.Name, strings.Join(Names(), ", "))
 	}
 	layout := plant.Layout{Network: cfg.Network, Nodes: plant.DefaultNodes, Dir: "any"}
-	if err := layout.Validate(); err != nil || cfg.Runs < 3 || cfg.Runs > 100 || cfg.RunSeconds < 1 || cfg.RunSeconds > 600 || cfg.Subscribers < 100 || cfg.Subscribers > 10_000_000 {
-		return exitcode.Misuse("--runs %d, --run-seconds %d, --subscribers %d, %v: use 3 to 100 runs of 1 to 600 seconds, and 100 to 10000000 subscribers",
-			cfg.Runs, cfg.RunSeconds, cfg.Subscribers, err)
+	if err := layout.Validate(); err != nil || cfg.Runs < 3 || cfg.Runs > 100 || cfg.RunSeconds < 1 || cfg.RunSeconds > 600 || cfg.Subscribers < 100 || cfg.Subscribers > 10_000_000 || cfg.Failovers < 1 || cfg.Failovers > 1000 {
+		return exitcode.Misuse("--runs %d, --run-seconds %d, --subscribers %d, --failovers %d, %v: use 3 to 100 runs of 1 to 600 seconds, 100 to 10000000 subscribers, and 1 to 1000 fail-overs",
+			cfg.Runs, cfg.RunSeconds, cfg.Subscribers, cfg.Failovers, err)
 	}
 	results, err := measure(ctx, cfg)
 	var coded *exitcode.Error

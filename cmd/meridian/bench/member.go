@@ -44,7 +44,7 @@ type memberAddrs struct {
 // request is what the bench asks of a member's process, one JSON object a line;
 // each is answered by one.
 type request struct {
-	Do       string  `json:"do"` // leads, fill, closed, open, snapshot, memory, applied
+	Do       string  `json:"do"` // leads, fill, closed, open, ack, snapshot, memory, serves
 	InFlight int     `json:"in_flight,omitempty"`
 	PerS     float64 `json:"per_s,omitempty"`
 	Seconds  float64 `json:"seconds,omitempty"`
@@ -170,6 +170,8 @@ func (m *regionMember) answer(ctx context.Context, q request) (reply, error) {
 		return m.snapshot(ctx, q)
 	case "memory":
 		return m.memory()
+	case "ack":
+		return reply{OK: true}, m.load.ack(ctx, m.store)
 	case "serves": // a command goes through
 		_, err := m.load.open(m.store, 1, time.Second, nil)
 		return reply{OK: err == nil}, err

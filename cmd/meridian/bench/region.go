@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"meridian/cmd/meridian/exitcode"
@@ -41,8 +42,12 @@ func regionBench(ctx context.Context, cfg Config) (_ []Result, err error) {
 	if err != nil {
 		return nil, err
 	}
+	failover, err := regionFailover(ctx, cfg, dir)
+	if err != nil {
+		return nil, err
+	}
 	size, err := regionSize(ctx, cfg, filepath.Join(dir, "size"))
-	return append(speed, size...), err
+	return slices.Concat(speed, failover, size), err
 }
 
 func regionSpeed(ctx context.Context, cfg Config, dir string) (_ []Result, err error) {
@@ -219,6 +224,15 @@ func (m *memberProcess) start() error {
 	return nil
 }
 
+// kill ends the process as a crash would.
+func (m *memberProcess) kill() error {
+	if err := m.cmd.Process.Kill(); err != nil {
+		return err
+	}
+	_ = m.cmd.Wait() // says that it was killed
+	return nil
+}
+
 func (m *memberProcess) ask(q request) (reply, error) {
 	var a reply
 	if err := m.to.Encode(q); err != nil {
@@ -256,10 +270,9 @@ func (r *memberRegion) leader(ctx context.Context) (*memberProcess, error) {
 // restart kills a region's only member and starts it; the result is how long it
 // took until it served again.
 func (r *memberRegion) restart(ctx context.Context, m *memberProcess) (time.Duration, error) {
-	if err := m.cmd.Process.Kill(); err != nil {
+	if err := m.kill(); err != nil {
 		return 0, err
 	}
-	_ = m.cmd.Wait() // says that it was killed
 	began := time.Now()
 	if err := m.start(); err != nil {
 		return 0, err

@@ -51,7 +51,7 @@ func TestMember(t *testing.T) {
 	}
 	for _, q := range []request{
 		{Do: "fill"}, {Do: "closed", InFlight: 16, Seconds: 0.1}, {Do: "open", PerS: 500, Seconds: 0.1},
-		{Do: "snapshot", PerS: 500}, {Do: "memory"}, {Do: "serves"},
+		{Do: "ack"}, {Do: "snapshot", PerS: 500}, {Do: "memory"}, {Do: "serves"},
 	} {
 		a, err := m.ask(q)
 		if err != nil {
@@ -73,5 +73,20 @@ func TestMember(t *testing.T) {
 	}
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+func TestPercentile(t *testing.T) {
+	var all []float64
+	for i := range 50 {
+		all = append(all, float64(50-i))
+	}
+	for q, want := range map[float64]float64{0.99: 50, 0.98: 49, 0.5: 25, 0: 1, 1: 50} {
+		if got := percentile(all, q); got != want {
+			t.Errorf("%v of 1 to 50: %v, want %v", q, got, want)
+		}
+	}
+	if got := percentile([]float64{7}, 0.99); got != 7 {
+		t.Errorf("of one: %v", got)
 	}
 }
