@@ -311,13 +311,16 @@ func TestThreeNodesAgreeForwardAndSurviveTheLeader(t *testing.T) {
 	}
 	c.start(dead)
 	next := c.leader()
-	next.do(&command.Audit{})
+	asked, err := next.store.Audit(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	var reports []verify.EdgeReport
 	deadline := time.Now().Add(20 * time.Second)
 	for _, m := range c.members {
 		for {
 			r, err := m.store.LastAudit()
-			if err == nil && r.Seq > 0 && (len(reports) == 0 || r.Index >= reports[0].Index) {
+			if err == nil && r.AskedBy == asked.Node && r.AskedAt == asked.At && r.Seq > 0 {
 				reports = append(reports, r)
 				break
 			}

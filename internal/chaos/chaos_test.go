@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,8 @@ import (
 // What differs between the short version, which is part of every test run, and the
 // long one.
 type plan struct {
-	story    time.Duration // how long faults are injected
+	story    time.Duration // how long faults are injected, at least: until every kind had its turn
+	least    int           // faults of an episode: from this up to three
 	quiet    time.Duration // time between two quiet points
 	sessions int
 	hold     func(*rand.Rand) time.Duration // how long an episode lasts
@@ -33,8 +35,8 @@ func between(rng *rand.Rand, low, high time.Duration) time.Duration {
 
 func short() plan {
 	return plan{
-		story: 36 * time.Second, quiet: 18 * time.Second, sessions: 90, audit: 1500 * time.Millisecond,
-		hold: func(rng *rand.Rand) time.Duration { return between(rng, 1500*time.Millisecond, 4*time.Second) },
+		story: 30 * time.Second, least: 2, quiet: 18 * time.Second, sessions: 90, audit: 1500 * time.Millisecond,
+		hold: func(rng *rand.Rand) time.Duration { return between(rng, time.Second, 2500*time.Millisecond) },
 		rest: func(rng *rand.Rand) time.Duration { return between(rng, 300*time.Millisecond, time.Second) },
 	}
 }
@@ -42,7 +44,8 @@ func short() plan {
 // long holds most episodes for some seconds, and one in five for half a minute.
 func long(minutes float64) plan {
 	p := short()
-	p.story, p.quiet, p.sessions, p.audit = time.Duration(minutes*float64(time.Minute)), time.Minute, 150, 4*time.Second
+	p.story, p.least = time.Duration(minutes*float64(time.Minute)), 1
+	p.quiet, p.sessions, p.audit = time.Minute, 150, 4*time.Second
 	p.hold = func(rng *rand.Rand) time.Duration {
 		if rng.IntN(5) == 0 {
 			return 30 * time.Second
@@ -63,44 +66,50 @@ func TestChaos(t *testing.T) {
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano()) % 1_000_000
 	}
-	tell(t, seed, p, func(rng *rand.Rand, w *world) episodes { return &deck{rng: rng} })
-}
-
-// episodes chooses what happens next.
-type episodes interface {
-	next() []fault
+	tell(t, seed, p)
 }
 
 // deck deals every kind of fault before one comes again, sometimes two or three
-// together.
+// together, each of another group.
 type deck struct {
-	rng  *rand.Rand
-	left []fault
+	rng    *rand.Rand
+	left   []fault
+	rounds int // how often all were dealt
 }
 
-func (d *deck) draw() fault {
+func (d *deck) next(least int) []fault {
 	if len(d.left) == 0 {
 		d.left = faults()
 		d.rng.Shuffle(len(d.left), func(i, j int) { d.left[i], d.left[j] = d.left[j], d.left[i] })
 	}
-	f := d.left[0]
-	d.left = d.left[1:]
-	return f
-}
-
-func (d *deck) next() []fault {
-	out := []fault{d.draw()}
-	for more := d.rng.IntN(3); more > 0; more-- {
-		f := d.draw()
-		if !slices.ContainsFunc(out, func(o fault) bool { return o.group == f.group }) {
-			out = append(out, f)
+	var out []fault
+	for want := least + d.rng.IntN(4-least); len(out) < want; {
+		i := slices.IndexFunc(d.left, func(f fault) bool {
+			return !slices.ContainsFunc(out, func(o fault) bool { return o.group == f.group })
+		})
+		if i < 0 {
+			break
 		}
+		out = append(out, d.left[i])
+		d.left = slices.Delete(d.left, i, i+1)
 	}
+	if len(d.left) == 0 {
+		d.rounds++
+	}
+	// A node is killed or stopped last: a dead one cannot be told what else to suffer.
+	slices.SortStableFunc(out, func(a, b fault) int { return cmp.Compare(rank(a), rank(b)) })
 	return out
 }
 
+func rank(f fault) int {
+	if f.group == "node" {
+		return 1
+	}
+	return 0
+}
+
 // tell runs one story and judges it.
-func tell(t *testing.T, seed uint64, p plan, choose func(*rand.Rand, *world) episodes) {
+func tell(t *testing.T, seed uint64, p plan) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "meridian-chaos-")
 	if err != nil {
@@ -125,8 +134,8 @@ func tell(t *testing.T, seed uint64, p plan, choose func(*rand.Rand, *world) epi
 			t.Error(err)
 		}
 	})
-	s := &story{world: w, plan: p, rng: rand.New(rand.NewPCG(seed, 0)), history: &history.Recorder{}}
-	s.choose = choose(s.rng, w)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	s := &story{world: w, plan: p, rng: rng, deck: deck{rng: rng}, history: &history.Recorder{}}
 	if err := s.run(seed); err != nil {
 		t.Fatal(err)
 	}
@@ -137,11 +146,10 @@ type story struct {
 	*world
 	plan    plan
 	rng     *rand.Rand
-	choose  episodes
+	deck    deck
 	load    *load
 	clerks  *clerks
 	history *history.Recorder
-	count   map[string]int
 }
 
 func (s *story) run(seed uint64) error {
@@ -153,7 +161,6 @@ func (s *story) run(seed uint64) error {
 		return err
 	}
 	s.clerks = newClerks(s.world, seed, s.plan.audit, s.history)
-	s.count = map[string]int{}
 	began := time.Now()
 	err = s.episodes(began.Add(s.plan.story))
 	if err == nil {
@@ -172,14 +179,15 @@ func (s *story) run(seed uint64) error {
 // episodes injects and heals until the time is over.
 func (s *story) episodes(end time.Time) error {
 	quiet := time.Now().Add(s.plan.quiet)
-	for time.Now().Before(end) {
-		if err := s.episode(s.choose.next(), s.plan.hold(s.rng)); err != nil {
+	over := func() bool { return time.Now().After(end) && s.deck.rounds > 0 }
+	for !over() {
+		if err := s.episode(s.deck.next(s.plan.least), s.plan.hold(s.rng)); err != nil {
 			return err
 		}
 		if err := errors.Join(s.crashed(), s.load.err()); err != nil {
 			return err
 		}
-		if time.Now().After(quiet) && time.Now().Before(end) {
+		if time.Now().After(quiet) && !over() {
 			if err := s.quietPoint(); err != nil {
 				return err
 			}
@@ -200,7 +208,6 @@ func (s *story) episode(list []fault, hold time.Duration) error {
 			failed = fmt.Errorf("%s: %w", f.name, err)
 			break
 		}
-		s.count[f.name]++
 		s.log("%s: %s", f.name, what)
 		heals = append(heals, heal)
 		if i+1 < len(list) {

@@ -24,6 +24,9 @@ func TestSeed(t *testing.T) {
 	t.Logf("%+v", s)
 }
 
+// progressEach is how many seeds a long run goes through between two lines.
+const progressEach = 100
+
 // TestSeeds runs many seeds; it stops after three that fail.
 func TestSeeds(t *testing.T) {
 	if *seed != 0 {
@@ -50,6 +53,9 @@ func TestSeeds(t *testing.T) {
 					failed[n] = err
 				}
 				total.add(s)
+				if n%progressEach == 0 {
+					t.Logf("seed %d of %d, %d failed", n, *seeds, len(failed))
+				}
 			}
 		})
 	}

@@ -19,9 +19,11 @@ func (c *Client) Status(ctx context.Context) (edge.Status, error) {
 // Ready asks whether the server says that it is ready to serve.
 func (c *Client) Ready(ctx context.Context) error { return c.get(ctx, "/readyz", nil) }
 
-// StartAudit makes every replica note its totals at one point of the log.
-func (c *Client) StartAudit(ctx context.Context) error {
-	return c.do(ctx, "POST", "/v1/audit", "", "", nil, nil)
+// StartAudit makes every replica note its totals at one point of the log, and says
+// how to know the reports that come of it.
+func (c *Client) StartAudit(ctx context.Context) (edge.Audited, error) {
+	var a edge.Audited
+	return a, c.do(ctx, "POST", "/v1/audit", "", "", nil, &a)
 }
 
 // Audit is the node's newest audit.

@@ -17,6 +17,7 @@ import (
 	"meridian/central"
 	"meridian/central/cockroach"
 	"meridian/cmd/meridian/apiclient"
+	"meridian/edge"
 	"meridian/internal/journal"
 	"meridian/internal/tariff"
 	"meridian/internal/verify"
@@ -35,16 +36,14 @@ func Reports(ctx context.Context, nodes []*apiclient.Client) (reports []verify.E
 	ctx, cancel := context.WithTimeout(ctx, sameIndexTimeout)
 	defer cancel()
 	var faults []error
-	asked := false
+	var asked edge.Audited
 	for _, n := range nodes {
-		if err := n.StartAudit(ctx); err != nil {
-			faults = append(faults, fmt.Errorf("node %s: %w", n.Addr(), err))
-			continue
+		if asked, err = n.StartAudit(ctx); err == nil {
+			break
 		}
-		asked = true
-		break
+		faults = append(faults, fmt.Errorf("node %s: %w", n.Addr(), err))
 	}
-	if !asked {
+	if len(faults) == len(nodes) {
 		return nil, nil, fmt.Errorf("no node takes an audit: %w", errors.Join(faults...))
 	}
 	newest := func(ctx context.Context) error {
@@ -57,7 +56,7 @@ func Reports(ctx context.Context, nodes []*apiclient.Client) (reports []verify.E
 			}
 			reports = append(reports, r)
 		}
-		return oneIndex(reports, len(missing))
+		return ofOneAudit(asked, reports, len(missing))
 	}
 	// A node that stays behind is reported as it is: the checks say by how much.
 	if err := apiclient.Await(ctx, newest); err != nil && len(reports) == 0 {
@@ -66,14 +65,15 @@ func Reports(ctx context.Context, nodes []*apiclient.Client) (reports []verify.E
 	return reports, missing, nil
 }
 
-// oneIndex wants an answer of every node at the same point of the log.
-func oneIndex(reports []verify.EdgeReport, missing int) error {
+// ofOneAudit wants every node's answer to this audit: until it has come to it a node
+// gives the one before.
+func ofOneAudit(asked edge.Audited, reports []verify.EdgeReport, missing int) error {
 	if missing > 0 || len(reports) == 0 {
 		return fmt.Errorf("%d nodes do not answer", missing)
 	}
-	for _, r := range reports[1:] {
-		if r.Index != reports[0].Index {
-			return fmt.Errorf("node %s is at index %d, node %s at %d", reports[0].Node, reports[0].Index, r.Node, r.Index)
+	for _, r := range reports {
+		if r.AskedBy != asked.AskedBy || r.AskedAt != asked.AskedAt {
+			return fmt.Errorf("node %s is at index %d and has not come to the audit yet", r.Node, r.Index)
 		}
 	}
 	return nil
