@@ -264,3 +264,20 @@ func TestCanonical(t *testing.T) {
 		}
 	}
 }
+
+// A minimum is due for usage that a rate prices, at price 0 too: it is what the
+// event costs at least. Free units are no such usage.
+func TestMinimumIsDueAtPriceZeroAndNotForFreeUnits(t *testing.T) {
+	o := offering(tariff.Usage{Name: "calls", Unit: tariff.Seconds, Free: tariff.Free{Units: 60}, MinEvent: 50_000,
+		Rates: []tariff.Rate{{Price: tariff.Price{Per: 60}}}})
+	p := compile(t, o, Env{})
+	for _, c := range []struct {
+		seconds int64
+		charged money.Amount
+	}{{0, 0}, {60, 0}, {61, 50_000}, {600, 50_000}} {
+		_, after, err := p.Rate(nil, Context{}, Tally{}, Use{Quantity: c.seconds})
+		if err != nil || after.Charged != c.charged {
+			t.Errorf("%d s cost %s, %v; want %s", c.seconds, after.Charged, err, c.charged)
+		}
+	}
+}

@@ -12,8 +12,18 @@ import (
 	"meridian/internal/tariff"
 )
 
-// rateBench measures the rating core in this process: CPU time of one operation.
+// rateBench measures the rating core and the catalog in this process.
 func rateBench(cfg Config) ([]Result, error) {
+	results, err := coreBench(cfg)
+	if err != nil {
+		return nil, err
+	}
+	more, err := catalogBench(cfg, catalogOfferings)
+	return append(results, more...), err
+}
+
+// coreBench measures the rating core: CPU time of one operation.
+func coreBench(cfg Config) ([]Result, error) {
 	call, err := callPlan()
 	if err != nil {
 		return nil, err
