@@ -43,6 +43,8 @@ func (n *Node) watched() []watched {
 			Means: "More than half of the room for unacknowledged entries is used."}, func() error { return n.backlog(1, 2) }},
 		{alarm.Definition{Name: "backlog_full", Severity: alarm.Critical,
 			Means: "The room for unacknowledged entries is used up: new sessions that cost money are refused."}, func() error { return n.backlog(1, 1) }},
+		{alarm.Definition{Name: "renewals_held", Severity: alarm.Critical,
+			Means: "More renewals fell due than an hour may see: none is charged until a person has looked."}, n.renewalsHeld},
 		{alarm.Definition{Name: "clock_jump", Severity: alarm.Critical,
 			Means: "The clocks of a majority jumped: region time stands still, and with it renewals and time-outs."}, n.clockJump},
 		{alarm.Definition{Name: "clock_skew", Severity: alarm.Warning, Hold: 30 * time.Second,
@@ -154,6 +156,15 @@ func (n *Node) backlog(share, of uint64) (err error) {
 		if p := s.Policy; s.Configured && s.BacklogUse() >= int64(1000*share/of) {
 			err = fmt.Errorf("%d entries of %d MiB wait for the centre, the oldest for %s; the bounds are %d, %d MiB and %s", s.Backlog(), s.BacklogBytes()>>20,
 				time.Duration(s.BacklogAge())*time.Second, p.MaxBacklogEntries, p.MaxBacklogBytes>>20, time.Duration(p.MaxBacklogAge)*time.Second)
+		}
+	})
+	return err
+}
+
+func (n *Node) renewalsHeld() (err error) {
+	n.store.View(func(s *fsm.State) {
+		if s.RenewalsHeld {
+			err = fmt.Errorf("%d renewals were charged in an hour, the bound is %d: see whether time and tariffs are right, then raise RenewalsPerHour", s.Renewals, s.Policy.RenewalsPerHour)
 		}
 	})
 	return err

@@ -112,8 +112,10 @@ type Config struct {
 // DefaultConfig returns the limits and times; who, where and the keys are to be
 // given.
 func DefaultConfig() Config {
+	policy := command.DefaultPolicy()
+	policy.RenewalSpread = 300
 	return Config{
-		level: command.Level, Policy: command.DefaultPolicy(), TickEach: time.Second, IsolatedAfter: 10 * time.Second,
+		level: command.Level, Policy: policy, TickEach: time.Second, IsolatedAfter: 10 * time.Second,
 		StaleAfter: 10 * time.Second, CutPerTick: 500, SnapshotEntries: 8192, RaftLog: raftnode.EngineWAL,
 		HeadsEach: time.Second, SignEach: 10 * time.Second, Disk: disk.DefaultConfig(),
 		ShutdownTimeout: 8 * time.Second,

@@ -172,6 +172,9 @@ func linkMetrics() []metrics.Metric {
 		{Name: "ledger_backlog_entries", Help: "Entries the centre has not acknowledged.", Kind: metrics.Gauge},
 		{Name: "ledger_backlog_max_entries", Help: "Limit of ledger_backlog_entries; beyond it new sessions are refused. 0 before the region is founded.", Kind: metrics.Gauge},
 		{Name: "ledger_backlog_use_ratio", Help: "Entries, octets or age of the backlog as a share of its bound, whichever is the most; at 1 new sessions are refused.", Kind: metrics.Gauge},
+		{Name: "renewals_hour", Help: "Renewals charged in the newest hour of region time that had any.", Kind: metrics.Gauge},
+		{Name: "renewals_max_hour", Help: "Limit of renewals_hour; at it all further ones are held until a person raises it.", Kind: metrics.Gauge},
+		{Name: "renewals_held", Help: "1 while renewals are held for a person to look.", Kind: metrics.Gauge},
 		{Name: "ledger_backlog_bytes", Help: "Octets on disk of the frames that hold them.", Kind: metrics.Gauge},
 		{Name: "ledger_backlog_age_seconds", Help: "Region time since the oldest of them was written; 0 when there is none.", Kind: metrics.Gauge},
 		{Name: "feed_version", Help: "Newest feed row applied.", Kind: metrics.Gauge},
@@ -224,6 +227,9 @@ func (n *Node) linkSamples(a *adder) {
 	a.add("ledger_backlog_bytes", float64(b.bytes))
 	a.add("ledger_backlog_age_seconds", b.age.Seconds())
 	a.count("feed_version", b.feed)
+	a.count("renewals_hour", b.renewals)
+	a.count("renewals_max_hour", b.renewalsMost)
+	a.add("renewals_held", flag(b.held))
 }
 
 // backlogState is what waits for the centre.
@@ -232,6 +238,8 @@ type backlogState struct {
 	bytes                    int64
 	use                      int64         // thousandths of the bound, see fsm.State.BacklogUse
 	age                      time.Duration // by region time
+	renewals, renewalsMost   uint64
+	held                     bool
 }
 
 func (n *Node) backlogNow() (b backlogState) {
@@ -241,6 +249,7 @@ func (n *Node) backlogNow() (b backlogState) {
 		acked, now = s.Acked, s.Now
 		b.seq, b.entries, b.feed = s.Seq, s.Backlog(), s.FeedVersion
 		if s.Configured {
+			b.renewals, b.renewalsMost, b.held = uint64(s.Renewals), uint64(s.Policy.RenewalsPerHour), s.RenewalsHeld
 			b.most, b.use = uint64(s.Policy.MaxBacklogEntries), s.BacklogUse()
 		}
 	})

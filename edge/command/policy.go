@@ -22,6 +22,8 @@ type Policy struct {
 	MaxTombstones   int64 // closed sessions that are remembered at most
 	MaxSessions     int64 // open sessions of the region; reports of more are recorded and not charged
 	MaxNASSessions  int64 // the same, of one NAS
+	RenewalSpread   int64 // renewals due at one instant are spread over so long
+	RenewalsPerHour int64 // at most so many in an hour of region time; beyond it a person is asked
 }
 
 // DefaultPolicy returns the documented defaults.
@@ -37,6 +39,7 @@ func DefaultPolicy() Policy {
 func (p Policy) withLimits() Policy {
 	p.MaxBacklogBytes, p.MaxBacklogAge = 8<<30, 30*86400
 	p.MaxTombstones, p.MaxSessions, p.MaxNASSessions = 10_000_000, 2_000_000, 200_000
+	p.RenewalSpread, p.RenewalsPerHour = 0, 5_000_000
 	return p
 }
 
@@ -51,6 +54,7 @@ func (p Policy) Validate() error {
 		{"reservation_ttl", p.ReservationTTL, 1}, {"max_backlog_entries", p.MaxBacklogEntries, 1}, {"due_per_tick", p.DuePerTick, 1},
 		{"max_backlog_bytes", p.MaxBacklogBytes, 1 << 16}, {"max_backlog_age", p.MaxBacklogAge, 3600},
 		{"max_tombstones", p.MaxTombstones, 1}, {"max_sessions", p.MaxSessions, 1}, {"max_nas_sessions", p.MaxNASSessions, 1},
+		{"renewal_spread", p.RenewalSpread, 0}, {"renewals_per_hour", p.RenewalsPerHour, 1},
 	} {
 		if f.value < f.from || f.value > 1<<50 {
 			faults = append(faults, fmt.Errorf("policy %s is %d: allowed are %d to %d", f.name, f.value, f.from, int64(1)<<50))
@@ -65,6 +69,7 @@ func (p *Policy) fields() []*int64 {
 	return []*int64{
 		&p.CutAge, &p.StaleAfter, &p.TombstoneLife, &p.ReservationTTL, &p.MaxBacklogEntries, &p.DuePerTick,
 		&p.MaxBacklogBytes, &p.MaxBacklogAge, &p.MaxTombstones, &p.MaxSessions, &p.MaxNASSessions,
+		&p.RenewalSpread, &p.RenewalsPerHour,
 	}
 }
 

@@ -91,6 +91,9 @@ func (s *State) applySetPolicy(c *command.SetPolicy) command.Result {
 	if c.Policy == s.Policy {
 		return command.Result{Code: command.Repeated}
 	}
+	if c.Policy.RenewalsPerHour > s.Policy.RenewalsPerHour { // a person has looked
+		s.RenewalsHeld = false
+	}
 	s.Policy = c.Policy
 	return command.Result{}
 }

@@ -89,6 +89,9 @@ func (s *State) dumpHead(w *canon.Writer) {
 	s.Policy.AppendLimits(w)
 	w.Uvarint(s.Level)
 	s.dumpStretches(w)
+	w.Varint(s.RenewalHour)
+	w.Varint(s.Renewals)
+	w.Bool(s.RenewalsHeld)
 }
 
 func (s *State) loadHead(r *canon.Reader, format byte) {
@@ -103,6 +106,7 @@ func (s *State) loadHead(r *canon.Reader, format byte) {
 		s.Policy.ReadLimits(r)
 		s.Level = r.Uvarint()
 		s.loadStretches(r)
+		s.RenewalHour, s.Renewals, s.RenewalsHeld = r.Varint(), r.Varint(), r.Bool()
 		return
 	}
 	if s.Configured {

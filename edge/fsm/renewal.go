@@ -39,6 +39,9 @@ func (s *State) renew(sub *Subscription) {
 		s.recover(sub, p, now)
 		return
 	}
+	if s.postponed(sub, p, now) {
+		return
+	}
 	next, bill := sub.Contract.Clone(), []contract.Charge(nil)
 	more, ok := s.bill(sub, p, next, &bill, now, true)
 	switch {

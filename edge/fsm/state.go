@@ -184,6 +184,10 @@ type State struct {
 	effects    map[uint64]*Effect
 	nextEffect uint64
 
+	RenewalHour  int64 // hour of region time in which renewals are counted
+	Renewals     int64 // in it
+	RenewalsHeld bool  // more were due than an hour may see: a person is asked
+
 	OverrunSum   money.Amount
 	OverrunWorst money.Amount
 	Anomalies    uint64 // counters that went down

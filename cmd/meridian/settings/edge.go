@@ -78,6 +78,8 @@ type Policy struct {
 	MaxBacklogAge     time.Duration `yaml:"max_backlog_age" doc:"age of the oldest unacknowledged entry at which new sessions are refused" min:"1h" max:"8760h"`
 	MaxTombstones     int64         `yaml:"max_tombstones" doc:"closed sessions that are remembered; beyond it the oldest are given up" min:"1" max:"1_000_000_000"`
 	MaxSessions       int64         `yaml:"max_sessions" doc:"open sessions of the region; reports of more are recorded and not charged" min:"1" max:"100_000_000"`
+	RenewalSpread     time.Duration `yaml:"renewal_spread" doc:"renewals that fall due at one instant are spread over so long; service goes on" min:"0s" max:"24h"`
+	RenewalsPerHour   int64         `yaml:"renewals_per_hour" doc:"renewals in an hour of region time; beyond it none is charged until a person raises the bound" min:"1" max:"1_000_000_000"`
 	MaxNASSessions    int64         `yaml:"max_nas_sessions" doc:"the same, of one NAS" min:"1" max:"100_000_000"`
 }
 
@@ -94,6 +96,7 @@ func DefaultEdge() Edge {
 			CutAge: seconds(p.CutAge), StaleAfter: seconds(p.StaleAfter), TombstoneLife: seconds(p.TombstoneLife),
 			ReservationTTL: seconds(p.ReservationTTL), MaxBacklogEntries: p.MaxBacklogEntries, DuePerTick: p.DuePerTick,
 			MaxBacklogMiB: p.MaxBacklogBytes >> 20, MaxBacklogAge: seconds(p.MaxBacklogAge), MaxTombstones: p.MaxTombstones, MaxSessions: p.MaxSessions, MaxNASSessions: p.MaxNASSessions,
+			RenewalSpread: seconds(p.RenewalSpread), RenewalsPerHour: p.RenewalsPerHour,
 		},
 	}
 }
@@ -144,6 +147,7 @@ func LoadEdge(path string, environ []string) (edge.Config, logging.Config, error
 	p.MaxBacklogEntries, p.DuePerTick = s.Policy.MaxBacklogEntries, s.Policy.DuePerTick
 	p.MaxBacklogBytes, p.MaxBacklogAge = s.Policy.MaxBacklogMiB<<20, l.seconds("policy.max_backlog_age", s.Policy.MaxBacklogAge)
 	p.MaxTombstones, p.MaxSessions, p.MaxNASSessions = s.Policy.MaxTombstones, s.Policy.MaxSessions, s.Policy.MaxNASSessions
+	p.RenewalSpread, p.RenewalsPerHour = l.seconds("policy.renewal_spread", s.Policy.RenewalSpread), s.Policy.RenewalsPerHour
 	return cfg, s.Log.config(), l.err()
 }
 
