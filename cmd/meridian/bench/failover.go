@@ -15,7 +15,7 @@ import (
 // regionFailover kills the leader again and again, and measures how long it takes
 // until a follower has an accounting request acknowledged by the others.
 func regionFailover(ctx context.Context, cfg Config, dir string) (_ []Result, err error) {
-	r, err := openRegion(cfg, filepath.Join(dir, "failover"), 3, loadDimensions{Subscribers: throughputSubscribers, Sessions: throughputSubscribers})
+	r, err := openRegion(cfg, filepath.Join(dir, "failover"), 3, loadDimensions{Subscribers: throughputSubscribers, Sessions: throughputSubscribers}, true)
 	if err != nil {
 		return nil, err
 	}

@@ -33,6 +33,7 @@ type memberSpec struct {
 	Found bool           `json:"found"`
 	Peers []memberAddrs  `json:"peers"`
 	Load  loadDimensions `json:"load"`
+	Quiet bool           `json:"quiet,omitempty"` // logs nothing: that others are gone is what is measured
 }
 
 type memberAddrs struct {
@@ -69,6 +70,9 @@ func RunMember(ctx context.Context, in io.Reader, out io.Writer, logger *slog.Lo
 	var spec memberSpec
 	if err := lines.Decode(&spec); err != nil {
 		return fmt.Errorf("read who this member is: %w", err)
+	}
+	if spec.Quiet {
+		logger = slog.New(slog.DiscardHandler)
 	}
 	m, err := openMember(spec, logger)
 	if err != nil {

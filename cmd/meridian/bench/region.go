@@ -51,7 +51,7 @@ func regionBench(ctx context.Context, cfg Config) (_ []Result, err error) {
 }
 
 func regionSpeed(ctx context.Context, cfg Config, dir string) (_ []Result, err error) {
-	r, err := openRegion(cfg, dir, 3, loadDimensions{Subscribers: throughputSubscribers, Sessions: throughputSubscribers})
+	r, err := openRegion(cfg, dir, 3, loadDimensions{Subscribers: throughputSubscribers, Sessions: throughputSubscribers}, false)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func regionSpeed(ctx context.Context, cfg Config, dir string) (_ []Result, err e
 
 func regionSize(ctx context.Context, cfg Config, dir string) (_ []Result, err error) {
 	dim := loadDimensions{Subscribers: cfg.Subscribers, Sessions: cfg.Subscribers / 5}
-	r, err := openRegion(cfg, dir, 1, dim)
+	r, err := openRegion(cfg, dir, 1, dim, false)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +151,7 @@ type memberProcess struct {
 	end  func() error // closes its standard input
 }
 
-func openRegion(cfg Config, dir string, nodes int, dim loadDimensions) (_ *memberRegion, err error) {
+func openRegion(cfg Config, dir string, nodes int, dim loadDimensions, quiet bool) (_ *memberRegion, err error) {
 	keys := filepath.Join(dir, "keys")
 	if err := os.MkdirAll(keys, 0o700); err != nil {
 		return nil, err
@@ -185,7 +185,7 @@ func openRegion(cfg Config, dir string, nodes int, dim loadDimensions) (_ *membe
 		if err := bundle.Save(keys, p.Node); err != nil {
 			return nil, err
 		}
-		m := &memberProcess{spec: memberSpec{Node: p.Node, Dir: filepath.Join(dir, p.Node), Keys: keys, Found: true, Peers: peers, Load: dim}}
+		m := &memberProcess{spec: memberSpec{Node: p.Node, Dir: filepath.Join(dir, p.Node), Keys: keys, Found: true, Peers: peers, Load: dim, Quiet: quiet}}
 		if err := m.start(); err != nil {
 			return nil, err
 		}
