@@ -37,7 +37,7 @@ func (s *Service) SubscribeTx(ctx context.Context, tx store.Tx, in []NewSubscrip
 	out := make([]Subscription, len(in))
 	rows := make([]feed.Change, 0, 2*len(in))
 	for i, n := range in {
-		if err := known.admit(&c, len(in), i, n); err != nil {
+		if err := known.admit(&c, len(in), i, n, s.Now().Unix()); err != nil {
 			return nil, err
 		}
 		password, hash, err := s.sealPassword(n.Home, n.ID, n.Password)
@@ -140,7 +140,7 @@ func (s *Service) references(ctx context.Context, tx store.Tx, in []NewSubscript
 
 // admit checks the i-th request against what it refers to and leases the
 // account's money to its home. Faults of the request go to c.
-func (k *references) admit(c *fault.Collector, n, i int, in NewSubscription) error {
+func (k *references) admit(c *fault.Collector, n, i int, in NewSubscription, now int64) error {
 	account, ok := k.accounts[in.Account]
 	at, hasBucket := k.byBucket[buckets.CashID(in.Account)]
 	if !ok || !hasBucket {
@@ -156,6 +156,7 @@ func (k *references) admit(c *fault.Collector, n, i int, in NewSubscription) err
 	c.Need(offering.Currency == account.Currency, Path(n, i, "offering"), in.Offering,
 		fmt.Sprintf("the offering is priced in %s, the account is kept in %s", offering.Currency, account.Currency),
 		"choose an offering in the account's currency, or open an account in the offering's")
+	eligible(c, Path(n, i, "offering"), &offering, in.Account, in.Home, now)
 	state := &k.states[at]
 	if state.Home != "" && state.Home != in.Home {
 		c.Add(fault.New(fault.Conflict, Path(n, i, "home"), in.Home, "the account's money is at home in region "+state.Home,
