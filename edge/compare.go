@@ -46,6 +46,10 @@ var (
 
 const partedRemedy = "keep the directory as evidence, remove this member (meridian ctl edge remove), start it with an empty directory or with --join, and add it again (meridian ctl edge add)"
 
+// loneRemedy is for the only node of a region: nobody else has its entries.
+const loneRemedy = "keep the directory, and do not start the node with an empty one: it is the region's only node, and what the centre has not acknowledged lies only there. " +
+	"Put the file that is named back from a copy, remove the file " + partedFile + " and start the node; when there is no copy, close the region (meridian ctl region close) and found another"
+
 // comparing is what a node knows of the other nodes' heads, and signs of its own.
 type comparing struct {
 	signer *identity.Signer
@@ -60,6 +64,7 @@ type comparing struct {
 	verdict  heads.Verdict
 	outdated error            // why this node waits to be upgraded
 	parted   string           // why this node stopped serving, "" while it serves
+	remedy   string           // for that
 	wrong    map[string]error // by node: what it sent last, if it could not have it
 	twice    error            // a node that signed two ledgers
 	bookErr  error            // the book's last fault
@@ -101,7 +106,7 @@ func (n *Node) compareHeads(ctx context.Context) {
 			n.outdated(damage)
 			return
 		} else if damage != nil {
-			n.part("its own log contradicts its ledger: " + damage.Error())
+			n.part("its own log contradicts its ledger, or the ledger cannot be read as it was written: " + damage.Error())
 			return
 		}
 		n.signHeads()
@@ -248,11 +253,24 @@ func findingText(v heads.Verdict) string {
 // part stops serving: no packet is answered, no command proposed, no vote given.
 // Status, metrics and heads are still told, and a restart is refused.
 func (n *Node) part(why string) {
+	remedy := partedRemedy
+	if n.alone() {
+		remedy = loneRemedy
+	}
 	n.heads.mu.Lock()
-	n.heads.parted = why
+	n.heads.parted, n.heads.remedy = why, remedy
 	n.heads.mu.Unlock()
-	n.logger.Error("this node stops serving", "why", why, "remedy", partedRemedy)
-	n.endServing(os.WriteFile(filepath.Join(n.cfg.Dir, partedFile), []byte(why+"\n"), 0o600))
+	n.logger.Error("this node stops serving", "why", why, "remedy", remedy)
+	n.endServing(os.WriteFile(filepath.Join(n.cfg.Dir, partedFile), []byte(why+": "+remedy+"\n"), 0o600))
+}
+
+// alone tells whether this node is the only one of its region.
+func (n *Node) alone() bool {
+	members, err := n.store.Raft().Servers()
+	if err != nil { // raft has stopped
+		return len(n.cfg.Peers) <= 1 && len(n.founders) <= 1
+	}
+	return len(members) == 1 && members[0].ID == n.cfg.Node
 }
 
 // outdated stops serving, as part does, until the node is upgraded: its directory is

@@ -58,10 +58,14 @@ func (n *Node) diskFailed() error {
 
 func (n *Node) snapshotsFailing() error {
 	_, st := n.store.Disk()
+	var problems []error
 	if rose := n.rise.By("snapshot errors", st.Tolerated); rose > 0 {
-		return fmt.Errorf("%d writes of snapshots failed: make room for three of them on the data disk", rose)
+		problems = append(problems, fmt.Errorf("%d writes of snapshots failed: make room for three of them on the data disk", rose))
 	}
-	return nil
+	if rose := n.rise.By("snapshots failed", n.store.Stats().SnapshotsFailed); rose > 0 {
+		problems = append(problems, fmt.Errorf("%d snapshots were begun and not written: the log says why", rose))
+	}
+	return errors.Join(problems...)
 }
 
 func diskMetrics() []metrics.Metric {

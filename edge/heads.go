@@ -23,7 +23,7 @@ import (
 func (n *Node) openHeads() (err error) {
 	why, err := os.ReadFile(filepath.Join(n.cfg.Dir, partedFile))
 	if err == nil {
-		return fmt.Errorf("%w: %s: %s", ErrParted, strings.TrimSpace(string(why)), partedRemedy)
+		return fmt.Errorf("%w: %s", ErrParted, strings.TrimSpace(string(why)))
 	}
 	if !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("edge: %w", err)

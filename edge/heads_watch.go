@@ -23,7 +23,7 @@ func (n *Node) partedFrom() error {
 	if n.heads.parted == "" {
 		return nil
 	}
-	return fmt.Errorf("%w: %s: %s", ErrParted, n.heads.parted, partedRemedy)
+	return fmt.Errorf("%w: %s: %s", ErrParted, n.heads.parted, n.heads.remedy)
 }
 
 // headsDiffer is the problem that this node parted, or sees others differ.

@@ -55,7 +55,8 @@ func (c *apiCertificate) look(now time.Time) {
 		}
 		stamp[i] = info.ModTime()
 	}
-	if stamp == c.stamp {
+	if stamp == c.stamp { // also when the files that are in use were put back
+		c.fault = nil
 		return
 	}
 	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)

@@ -172,3 +172,23 @@ func TestAPICertificateIsTakenAnew(t *testing.T) {
 	until("the new certificate serves", serves)
 	until("the alarm ends", func() bool { _, bad := raised(n, "api_certificate_expiring"); return !bad })
 }
+
+// Files that were moved away are an alarm until they, as they were, are put back.
+func TestAPICertificatePutBackIsNoFault(t *testing.T) {
+	certFile, keyFile, _ := newAPICertificate(t, "127.0.0.1:1", time.Hour)
+	c, err := openAPICertificate(certFile, keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := c.looked
+	for _, step := range []struct{ from, to, says string }{{certFile, certFile + ".away", "put it back"}, {certFile + ".away", certFile, ""}} {
+		if err := os.Rename(step.from, step.to); err != nil {
+			t.Fatal(err)
+		}
+		now = now.Add(lookEach)
+		c.look(now)
+		if c.pair == nil || (c.fault != nil) != (step.says != "") || c.fault != nil && !strings.Contains(c.fault.Error(), step.says) {
+			t.Errorf("%s is now %s: %v", step.from, step.to, c.fault)
+		}
+	}
+}

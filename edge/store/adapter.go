@@ -27,6 +27,8 @@ type adapter struct {
 	spawn    func(func())           // runs something that the store waits for when it closes
 	damage   *atomic.Pointer[error] // see Store.Damage
 
+	snapshotFailed func(error)
+
 	mu    sync.RWMutex
 	state *fsm.State
 	held  *holdMeter // by snapshots
@@ -249,7 +251,7 @@ func (a *adapter) Snapshot() (raft.FSMSnapshot, error) {
 	defer func() { a.held.note(time.Since(began)) }()
 	return &snapshot{
 		state: a.state.Freeze(), guard: &a.mu, after: a.state.Acked, last: a.state.Seq,
-		segments: a.segments, release: a.segments.pin(), held: a.held,
+		segments: a.segments, release: a.segments.pin(), held: a.held, failed: a.snapshotFailed,
 	}, nil
 }
 

@@ -19,7 +19,7 @@ import (
 var ErrSegments = errors.New("ledger segments")
 
 // ErrDamaged is wrapped by the errors that say what lies in the segments is not what
-// this node wrote.
+// this node wrote: its content, never that the disk did not give it.
 var ErrDamaged = errors.New("damaged or altered")
 
 const (
@@ -53,6 +53,7 @@ type segments struct {
 	next   uint64 // seq of the next entry
 	pins   int    // readers that keep files from being trimmed
 	resets uint64 // how often the files were taken from their readers
+	gone   bool   // the files are another's
 }
 
 type segment struct {
@@ -75,7 +76,8 @@ func frameAAD(first uint64) []byte {
 }
 
 func damaged(path string, err error) error {
-	return fmt.Errorf("%w: %s: %w: %w: remove this node's directory and let it join again, so that it gets the entries from its peers", ErrSegments, path, ErrDamaged, err)
+	return fmt.Errorf("%w: %s: %w: %w: in a region of several nodes remove this node's directory and let it join again, so that it gets the entries from its peers; "+
+		"the directory of a region's only node must be kept: put the file back from a copy", ErrSegments, path, ErrDamaged, err)
 }
 
 // append writes entries, dense by seq; those that are on disk already (replay)
@@ -157,11 +159,15 @@ func (s *segments) openFor(first uint64) error {
 		return nil
 	}
 	if n := len(s.files); s.out == nil && n > 0 && s.files[n-1].size < s.maxSize {
-		f, err := os.OpenFile(s.files[n-1].path, os.O_RDWR, 0o600)
+		err := s.reading(s.files[n-1].path, func() (err error) {
+			s.out, err = os.OpenFile(s.files[n-1].path, os.O_RDWR, 0o600)
+			return err
+		})
 		if err != nil {
-			return fmt.Errorf("%w: %w", ErrSegments, err)
+			s.out = nil
+			return err
 		}
-		s.out, s.cur = f, s.files[n-1]
+		s.cur = s.files[n-1]
 		return nil
 	}
 	if err := s.closeOut(); err != nil {
@@ -199,10 +205,11 @@ func (s *segments) closeOut() error {
 }
 
 // abandon closes the files as they are: after a failure no sync of theirs would
-// mean anything.
+// mean anything. Who opens them anew may take them from readers that go on.
 func (s *segments) abandon() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.gone = true
 	if s.out == nil {
 		return nil
 	}
@@ -226,12 +233,18 @@ func (s *segments) sync() error {
 	}
 	path, upTo := s.out.Name(), s.next
 	s.mu.Unlock()
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if errors.Is(err, os.ErrNotExist) { // it was full, thus synced, and is acknowledged
-		return nil
-	}
+	var f *os.File
+	err := s.disk.Do(disk.Read, path, func() (err error) {
+		if f, err = os.OpenFile(path, os.O_RDWR, 0); errors.Is(err, os.ErrNotExist) { // it was full, thus synced, and is acknowledged
+			f, err = nil, nil
+		}
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrSegments, err)
+	}
+	if f == nil {
+		return nil
 	}
 	if err := errors.Join(s.disk.Do(disk.Sync, path, f.Sync), f.Close()); err != nil {
 		return fmt.Errorf("%w: %w", ErrSegments, err)

@@ -2,7 +2,9 @@ package store
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"reflect"
 	"slices"
@@ -12,7 +14,7 @@ import (
 	"meridian/internal/canon"
 	"meridian/internal/journal"
 	"meridian/internal/verify"
-	"meridian/replication/seal"
+	"meridian/replication/disk"
 )
 
 // span is where entries lie: frames of one file, as they were when it was taken.
@@ -47,9 +49,9 @@ func (s *segments) read(from uint64, fn func(verify.RawEntry) (bool, error)) err
 	s.pins++
 	s.mu.Unlock()
 	defer s.unpin()
-	err := walk(s.ring, spans, from, fn)
+	err := s.walk(spans, from, fn)
 	if err != nil && s.resetSince(resets) {
-		return fmt.Errorf("%w: a snapshot took the place of what was being read: %w", ErrTrimmed, err)
+		return fmt.Errorf("%w: the files were taken from under what was being read: %s", ErrTrimmed, err) // not damage
 	}
 	return err
 }
@@ -57,7 +59,7 @@ func (s *segments) read(from uint64, fn func(verify.RawEntry) (bool, error)) err
 func (s *segments) resetSince(resets uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.resets != resets
+	return s.gone || s.resets != resets
 }
 
 // pin keeps files from being trimmed until the returned function is called.
@@ -94,7 +96,7 @@ func (s *segments) compare(entries []verify.RawEntry) error {
 	first, last := entries[0].Seq, entries[len(entries)-1].Seq
 	from := max(first, s.first())
 	for _, sp := range s.spans(from) {
-		more, err := sp.walk(s.ring, from, func(e verify.RawEntry) (bool, error) {
+		more, err := s.walkSpan(sp, from, func(e verify.RawEntry) (bool, error) {
 			if e.Seq > last {
 				return false, nil
 			}
@@ -106,6 +108,32 @@ func (s *segments) compare(entries []verify.RawEntry) error {
 		if err != nil || !more {
 			return err
 		}
+	}
+	return nil
+}
+
+// reading does what reads a file. That the file is gone or too short is damage; every
+// other failure is the disk's, which is opened anew, and says nothing of the entries.
+func (s *segments) reading(path string, do func() error) error {
+	var lacks error
+	read := func() error {
+		err := do()
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, io.EOF) {
+			lacks, err = err, nil
+		}
+		return err
+	}
+	err := error(nil)
+	if s.disk == nil { // a stopped node's directory
+		err = read()
+	} else {
+		err = s.disk.Do(disk.Read, path, read)
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrSegments, err)
+	case lacks != nil:
+		return damaged(path, lacks)
 	}
 	return nil
 }
@@ -137,9 +165,9 @@ func difference(onDisk, made []byte) string {
 }
 
 // walk calls fn with the entries from seq on, until it returns false.
-func walk(ring *seal.Ring, spans []span, from uint64, fn func(verify.RawEntry) (bool, error)) error {
+func (s *segments) walk(spans []span, from uint64, fn func(verify.RawEntry) (bool, error)) error {
 	for _, sp := range spans {
-		more, err := sp.walk(ring, from, fn)
+		more, err := s.walkSpan(sp, from, fn)
 		if err != nil || !more {
 			return err
 		}
@@ -147,19 +175,27 @@ func walk(ring *seal.Ring, spans []span, from uint64, fn func(verify.RawEntry) (
 	return nil
 }
 
-func (sp span) walk(ring *seal.Ring, from uint64, fn func(verify.RawEntry) (bool, error)) (bool, error) {
-	file, err := os.Open(sp.path)
+func (s *segments) walkSpan(sp span, from uint64, fn func(verify.RawEntry) (bool, error)) (bool, error) {
+	var file *os.File
+	err := s.reading(sp.path, func() (err error) {
+		file, err = os.Open(sp.path)
+		return err
+	})
 	if err != nil {
-		return false, fmt.Errorf("%w: %w", ErrSegments, err)
+		return false, err
 	}
 	defer file.Close()
 	j := sort.Search(len(sp.frames), func(j int) bool { return sp.frames[j].last() >= from })
 	for _, f := range sp.frames[j:] {
 		b := make([]byte, f.length)
-		if _, err := file.ReadAt(b, f.offset+frameHeader); err != nil {
-			return false, damaged(sp.path, err)
+		err := s.reading(sp.path, func() error {
+			_, err := file.ReadAt(b, f.offset+frameHeader)
+			return err
+		})
+		if err != nil {
+			return false, err
 		}
-		plain, err := ring.Open(nil, b, frameAAD(f.first))
+		plain, err := s.ring.Open(nil, b, frameAAD(f.first))
 		if err != nil {
 			return false, damaged(sp.path, fmt.Errorf("entries %d to %d: %w", f.first, f.last(), err))
 		}

@@ -39,6 +39,7 @@ type snapshot struct {
 	segments    *segments
 	release     func()
 	held        *holdMeter
+	failed      func(error) // is told why it was not written
 }
 
 // Persist implements raft.FSMSnapshot. The segments are synced before the snapshot
@@ -49,9 +50,14 @@ func (s *snapshot) Persist(sink raft.SnapshotSink) error {
 		err = s.segments.sync()
 	}
 	if err != nil {
-		return errors.Join(err, sink.Cancel())
+		err = errors.Join(err, sink.Cancel())
+	} else {
+		err = sink.Close()
 	}
-	return sink.Close()
+	if err != nil {
+		s.failed(err)
+	}
+	return err
 }
 
 // Release implements raft.FSMSnapshot.

@@ -18,7 +18,7 @@ func writeSnapshot(t *testing.T, s *segments, last uint64) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	var mu sync.RWMutex
-	snap := &snapshot{state: fsm.New().Freeze(), guard: &mu, held: &holdMeter{guard: mu.RLocker(), most: new(atomic.Int64)}, last: last, segments: s, release: s.pin()}
+	snap := &snapshot{state: fsm.New().Freeze(), guard: &mu, held: &holdMeter{guard: mu.RLocker(), most: new(atomic.Int64)}, last: last, segments: s, release: s.pin(), failed: func(err error) { t.Error(err) }}
 	defer snap.Release()
 	if err := snap.write(&b); err != nil {
 		t.Fatal(err)

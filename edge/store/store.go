@@ -132,6 +132,7 @@ type Store struct {
 	commits                 disk.Latencies
 	feedChanges             atomic.Uint64
 	batches, commands       atomic.Uint64
+	snapshotsFailed         atomic.Uint64
 	busy, timeouts, retries atomic.Uint64
 }
 
@@ -141,6 +142,7 @@ type Stats struct {
 	Busy, Timeouts, Retries uint64
 	QueueLen                int
 	Commits                 disk.Counted  // log entries that this node, leading, proposed and applied
+	SnapshotsFailed         uint64        // that were begun and not written
 	SnapshotHold            time.Duration // longest time that a snapshot kept commands from the state
 }
 
@@ -150,6 +152,7 @@ func (s *Store) Stats() Stats {
 		Batches: s.batches.Load(), Commands: s.commands.Load(), Busy: s.busy.Load(),
 		Timeouts: s.timeouts.Load(), Retries: s.retries.Load(), QueueLen: len(s.queue),
 		Commits: s.commits.Read(), SnapshotHold: time.Duration(s.snapshotHold.Load()),
+		SnapshotsFailed: s.snapshotsFailed.Load(),
 	}
 }
 
@@ -202,6 +205,10 @@ func (s *Store) openReplica() (*replica, error) {
 		return nil, err
 	}
 	a := &adapter{node: s.cfg.Raft.NodeID, level: s.cfg.Level, segments: seg, state: fsm.New(), changed: s.changed, heads: &s.heads, damage: &s.damage, spawn: s.wg.Go}
+	a.snapshotFailed = func(err error) {
+		s.snapshotsFailed.Add(1)
+		s.cfg.Logger.Error("a snapshot was not written", "error", a.noted(err))
+	}
 	a.held = &holdMeter{guard: a.mu.RLocker(), most: &s.snapshotHold}
 	n, err := raftnode.Open(s.cfg.Raft, a)
 	if damage := s.Damage(); damage != nil { // raft itself only says that it cannot restore
@@ -217,7 +224,7 @@ func (s *Store) openReplica() (*replica, error) {
 }
 
 // Damage is what showed that the ledger on this node's disk is not the one that its
-// log makes, nil while nothing did. From then on nothing is applied or acknowledged
+// log makes, or cannot be read as what was written, nil while nothing did. From then on nothing is applied or acknowledged
 // here; the node has to be stopped.
 func (s *Store) Damage() error {
 	if damage := s.damage.Load(); damage != nil {
@@ -291,11 +298,13 @@ func (s *Store) LeaderHeard() time.Time {
 
 // Entries returns entries after a seq, at most maxEntries and about maxBytes, and
 // the chain's hash before and after them. It returns none when there are none,
-// and ErrTrimmed when the first of them is gone.
+// and ErrTrimmed when the first of them is gone. Entries that are found altered are
+// Damage, here and at HashAt.
 func (s *Store) Entries(after uint64, afterHash journal.Hash, maxEntries, maxBytes int) ([]verify.RawEntry, journal.Hash, error) {
 	var out []verify.RawEntry
 	head, size := afterHash, 0
-	err := s.live.Load().adapter.segments.read(after+1, func(e verify.RawEntry) (bool, error) {
+	a := s.live.Load().adapter
+	err := a.segments.read(after+1, func(e verify.RawEntry) (bool, error) {
 		if len(out) >= maxEntries || (len(out) > 0 && size+len(e.Raw) > maxBytes) {
 			return false, nil
 		}
@@ -305,7 +314,7 @@ func (s *Store) Entries(after uint64, afterHash journal.Hash, maxEntries, maxByt
 		return true, nil
 	})
 	if err != nil {
-		return nil, journal.Hash{}, err
+		return nil, journal.Hash{}, a.noted(err)
 	}
 	return out, head, nil
 }
@@ -324,7 +333,8 @@ func (s *Store) HashAt(seq uint64) (journal.Hash, error) {
 		return hash, nil
 	}
 	at := acked
-	err := s.live.Load().adapter.segments.read(acked+1, func(e verify.RawEntry) (bool, error) {
+	a := s.live.Load().adapter
+	err := a.segments.read(acked+1, func(e verify.RawEntry) (bool, error) {
 		if e.Seq > seq {
 			return false, nil
 		}
@@ -334,7 +344,7 @@ func (s *Store) HashAt(seq uint64) (journal.Hash, error) {
 	if err == nil && at != seq {
 		err = fmt.Errorf("edge/store: no entry %d, the ledger ends at %d", seq, at)
 	}
-	return hash, err
+	return hash, a.noted(err)
 }
 
 // Snapshot makes raft write a snapshot now.

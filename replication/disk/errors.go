@@ -25,11 +25,12 @@ const (
 	Commit // of a small database: written and synced as a whole
 	Truncate
 	Remove
+	Read // opened and read
 )
 
 // String names the operation.
 func (o Op) String() string {
-	names := [...]string{"create", "write", "sync", "commit", "truncate", "remove"}
+	names := [...]string{"create", "write", "sync", "commit", "truncate", "remove", "read"}
 	if int(o) < len(names) {
 		return names[o]
 	}
