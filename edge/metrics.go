@@ -27,6 +27,8 @@ func describedMetrics() []metrics.Metric {
 		{Name: "leases_wanting", Help: "Of these, buckets whose lease is below what the region asked for: no headroom until the centre grants.", Kind: metrics.Gauge},
 		{Name: "overrun_micro_total", Help: "Micro-units of usage that nothing could pay."},
 		{Name: "overrun_worst_micro", Help: "The greatest overrun of one session, in micro-units.", Kind: metrics.Gauge},
+		{Name: "overrun_bound_micro", Help: "What one session may overrun at most, by speed, interim interval and time to disconnect, in micro-units; -1 when an offering names no speed.", Kind: metrics.Gauge},
+		{Name: "fenced", Help: "1 when the centre has more of the ledger than the region itself: it spends nothing.", Kind: metrics.Gauge},
 		{Name: "session_anomalies_total", Help: "Reports whose counters contradict earlier ones."},
 		{Name: "effects_queued", Help: "CoA and Disconnect requests waiting to be sent.", Kind: metrics.Gauge},
 		{Name: "effects_sent_total", Help: "CoA and Disconnect requests sent, retransmissions not counted."},
@@ -102,6 +104,12 @@ func (n *Node) samples() []metrics.Sample {
 		}
 		a.add("overrun_micro_total", float64(s.OverrunSum))
 		a.add("overrun_worst_micro", float64(s.OverrunWorst))
+		a.add("overrun_bound_micro", float64(s.OverrunBound()))
+		fenced := 0.0
+		if s.Fenced {
+			fenced = 1
+		}
+		a.add("fenced", fenced)
 		a.count("session_anomalies_total", s.Anomalies)
 		a.add("effects_queued", float64(counts.Effects))
 	})

@@ -91,6 +91,9 @@ func (n *Node) greatestSkew() (most time.Duration) {
 // keepMode follows the link: connected is said by the Welcome, degraded as soon
 // as the link is lost, isolated after IsolatedAfter.
 func (n *Node) keepMode(ctx context.Context) {
+	if err := n.uplink.Fence(ctx); err != nil && ctx.Err() == nil {
+		n.logger.Warn("a region that is behind the centre could not be fenced yet", "error", err)
+	}
 	connected := n.link.State().Connected
 	n.mu.Lock()
 	switch {

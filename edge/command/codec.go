@@ -25,6 +25,7 @@ const (
 	kindAudit
 	kindSetLevel
 	kindSetPolicy
+	kindFence
 )
 
 func (*Accounting) kind() kind  { return kindAccounting }
@@ -40,6 +41,7 @@ func (*CutAll) kind() kind      { return kindCutAll }
 func (*Audit) kind() kind       { return kindAudit }
 func (*SetLevel) kind() kind    { return kindSetLevel }
 func (*SetPolicy) kind() kind   { return kindSetPolicy }
+func (*Fence) kind() kind       { return kindFence }
 
 // ErrUnknown is returned for a command of a later version. A node that meets one
 // in the log must stop: it cannot know what its peers did.
@@ -135,6 +137,10 @@ func Encode(c Command) []byte {
 	case *SetLevel:
 		c.Meta.append(&w)
 		w.Uvarint(c.Level)
+	case *Fence:
+		c.Meta.append(&w)
+		w.Uvarint(c.Epoch)
+		w.Uvarint(c.LastSeq)
 	case *SetPolicy:
 		c.Meta.append(&w)
 		c.Policy.AppendFounding(&w)
@@ -184,6 +190,8 @@ func Decode(b []byte) (Command, error) {
 		c = &Audit{Meta: readMeta(r)}
 	case kindSetLevel:
 		c = &SetLevel{Meta: readMeta(r), Level: r.Uvarint()}
+	case kindFence:
+		c = &Fence{Meta: readMeta(r), Epoch: r.Uvarint(), LastSeq: r.Uvarint()}
 	case kindSetPolicy:
 		p := &SetPolicy{Meta: readMeta(r), Policy: ReadFounding(r)}
 		p.Policy.ReadLimits(r)

@@ -28,6 +28,7 @@ func samples() []Command {
 		&Audit{Meta: m},
 		&SetLevel{Meta: m, Level: 2},
 		&SetPolicy{Meta: m, Policy: DefaultPolicy()},
+		&Fence{Meta: m, Epoch: 1, LastSeq: 9},
 	}
 }
 
@@ -40,8 +41,8 @@ func TestBatchRoundTrip(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, samples()) {
 		t.Fatalf("%v: got %+v", err, got)
 	}
-	if len(samples()) != int(kindSetPolicy) {
-		t.Fatalf("%d samples for %d kinds: add one for the new kind", len(samples()), kindSetPolicy)
+	if len(samples()) != int(kindFence) {
+		t.Fatalf("%d samples for %d kinds: add one for the new kind", len(samples()), kindFence)
 	}
 }
 

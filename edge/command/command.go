@@ -164,3 +164,12 @@ type SetPolicy struct {
 	Meta
 	Policy Policy
 }
+
+// Fence ends all spending: the centre has more of the region's ledger than the region
+// itself, or has ended its epoch. Epoch and LastSeq are what the region had said when
+// the centre refused it; a ledger that has gone on since was not behind.
+type Fence struct {
+	Meta
+	Epoch   uint64
+	LastSeq uint64
+}

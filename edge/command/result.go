@@ -30,12 +30,13 @@ const (
 	ReasonSessionLimit
 	ReasonBacklog
 	ReasonNoOffering
+	ReasonFenced
 )
 
 // String returns the reason in words that may be logged.
 func (r Reason) String() string {
 	names := [...]string{"", "unknown subscriber", "terminated", "barred", "period not paid", "balance used up",
-		"session limit reached", "region's backlog is full", "no valid offering"}
+		"session limit reached", "region's backlog is full", "no valid offering", "region waits for a new epoch"}
 	return names[min(int(r), len(names)-1)]
 }
 

@@ -22,7 +22,12 @@ func (s *State) execute(c command.Command) command.Result {
 	if _, founding := c.(*command.Configure); !founding && !s.Configured {
 		return command.Result{Code: command.NotConfigured}
 	}
+	if s.Fenced {
+		return s.applyFenced(c)
+	}
 	switch c := c.(type) {
+	case *command.Fence:
+		return s.applyFence(c)
 	case *command.Accounting:
 		if !s.serving() {
 			return command.Result{Code: command.NotConfigured}
@@ -139,12 +144,9 @@ func (s *State) applySetMode(c *command.SetMode) command.Result {
 // applyTick moves region time to the median of the nodes' clocks, never
 // backwards, and handles what is due, at most Policy.DuePerTick items in order.
 func (s *State) applyTick(c *command.Tick) command.Result {
-	if len(c.Clocks) == 0 {
-		return command.Result{Code: command.OutOfOrder}
+	if res := s.moveTime(c); res.Code != command.OK {
+		return res
 	}
-	clocks := slices.Clone(c.Clocks)
-	slices.Sort(clocks)
-	s.Now = max(s.Now, clocks[(len(clocks)-1)/2])
 	// Timers that moved are not counted: a replica restored from a snapshot does
 	// not have them, and must handle the same items in the same tick.
 	for handled := int64(0); handled < s.Policy.DuePerTick; {
@@ -157,6 +159,16 @@ func (s *State) applyTick(c *command.Tick) command.Result {
 		}
 	}
 	s.flushNASHours()
+	return command.Result{}
+}
+
+func (s *State) moveTime(c *command.Tick) command.Result {
+	if len(c.Clocks) == 0 {
+		return command.Result{Code: command.OutOfOrder}
+	}
+	clocks := slices.Clone(c.Clocks)
+	slices.Sort(clocks)
+	s.Now = max(s.Now, clocks[(len(clocks)-1)/2])
 	return command.Result{}
 }
 

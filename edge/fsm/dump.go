@@ -88,6 +88,7 @@ func (s *State) dumpHead(w *canon.Writer) {
 	w.Hash(s.AckedHash)
 	s.Policy.AppendLimits(w)
 	w.Uvarint(s.Level)
+	w.Bool(s.Fenced)
 	s.dumpStretches(w)
 	w.Varint(s.RenewalHour)
 	w.Varint(s.Renewals)
@@ -105,6 +106,7 @@ func (s *State) loadHead(r *canon.Reader, format byte) {
 	if format >= 4 {
 		s.Policy.ReadLimits(r)
 		s.Level = r.Uvarint()
+		s.Fenced = r.Bool()
 		s.loadStretches(r)
 		s.RenewalHour, s.Renewals, s.RenewalsHeld = r.Varint(), r.Varint(), r.Bool()
 		return

@@ -57,6 +57,8 @@ func (s *State) applyReserve(c *command.Reserve) command.Result {
 func (s *State) admit(login string) (*Subscription, *version, command.Reason) {
 	sub := s.logins[login]
 	switch {
+	case s.Fenced:
+		return nil, nil, command.ReasonFenced
 	case sub == nil:
 		return nil, nil, command.ReasonUnknown
 	case sub.Terminated:

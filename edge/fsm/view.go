@@ -125,6 +125,23 @@ func (s *State) Count() Counts {
 	return c
 }
 
+// OverrunBound is what one session may overrun at most, in micro-units, by the
+// offerings of this region: rate × (interim interval + time to disconnect). It is −1
+// when an offering names no speed.
+func (s *State) OverrunBound() int64 {
+	var most int64
+	for _, list := range s.offerings {
+		for _, o := range list {
+			b := o.overrunBound()
+			if b < 0 {
+				return -1
+			}
+			most = max(most, b)
+		}
+	}
+	return most
+}
+
 // Report returns the replica's totals for an audit. Node, Index and Entries are
 // the caller's to fill in.
 func (s *State) Report() verify.EdgeReport {
@@ -133,16 +150,7 @@ func (s *State) Report() verify.EdgeReport {
 		Acked: s.Acked, AckedHash: s.AckedHash, FeedVersion: s.FeedVersion, FeedApplied: s.FeedApplied,
 		Now: s.Now, Mode: s.Mode.String(), OverrunSum: int64(s.OverrunSum), OverrunWorst: int64(s.OverrunWorst),
 	}
-	for _, id := range sortedKeys(s.offerings) {
-		for _, o := range s.offerings[id] {
-			b := o.overrunBound()
-			if b < 0 || r.OverrunBound < 0 {
-				r.OverrunBound = -1
-				continue
-			}
-			r.OverrunBound = max(r.OverrunBound, b)
-		}
-	}
+	r.OverrunBound = s.OverrunBound()
 	for _, id := range sortedKeys(s.buckets) {
 		b := s.buckets[id]
 		r.Buckets = append(r.Buckets, verify.EdgeBucket{

@@ -57,8 +57,10 @@ type Uplink struct {
 
 	headsTold uint64 // serial of the last signed head told on this stream
 
+	hello   link.Hello // the newest
 	refused *link.Refused
-	blocked error // the feed waits at a row that cannot be read
+	behind  *command.Fence // to be proposed: the centre has more of the ledger
+	blocked error          // the feed waits at a row that cannot be read
 }
 
 // New returns an Uplink; term gives the raft term, now the node's clock.
@@ -80,6 +82,9 @@ func (u *Uplink) Hello() link.Hello {
 		h.Epoch, h.LastSeq, h.AckedSeq, h.FeedVersion = s.Epoch, s.Seq, s.Acked, s.FeedVersion
 		h.HeadHash = bytes.Clone(s.Head[:])
 	})
+	u.mu.Lock()
+	u.hello = h
+	u.mu.Unlock()
 	return h
 }
 
@@ -121,7 +126,7 @@ func (u *Uplink) Welcome(ctx context.Context, w link.Welcome) error {
 		return fmt.Errorf("%w: hash of entry %d", ErrDiverged, w.CursorSeq)
 	}
 	u.mu.Lock()
-	u.epoch, u.sent, u.sentHash, u.refused, u.blocked = epoch, w.CursorSeq, hash, nil, nil
+	u.epoch, u.sent, u.sentHash, u.refused, u.blocked, u.behind = epoch, w.CursorSeq, hash, nil, nil, nil
 	clear(u.wanted)
 	u.seen, u.headsTold = 0, 0
 	u.mu.Unlock()
@@ -198,8 +203,36 @@ func (u *Uplink) FeedBlocked() error {
 func (u *Uplink) Refused(r link.Refused) {
 	u.mu.Lock()
 	u.refused = &r
+	if r.Code == link.CodeStaleEpoch && u.hello.Epoch != 0 {
+		u.behind = &command.Fence{Meta: u.meta(), Epoch: u.hello.Epoch, LastSeq: u.hello.LastSeq}
+	}
 	u.mu.Unlock()
 	u.logger.Error("the centre refused the link", "code", r.Code.String(), "detail", r.Detail, "remedy", r.Remedy)
+}
+
+// Fence ends all spending of the region if the centre said that it has more of its
+// ledger, or has ended its epoch. It is called at every tick; what was said of a ledger
+// that has gone on since is forgotten.
+func (u *Uplink) Fence(ctx context.Context) error {
+	u.mu.Lock()
+	c := u.behind
+	u.mu.Unlock()
+	if c == nil {
+		return nil
+	}
+	r, err := u.log.Do(ctx, c)
+	if err != nil {
+		return fmt.Errorf("uplink: fence the region: %w", err)
+	}
+	u.mu.Lock()
+	if u.behind == c {
+		u.behind = nil
+	}
+	u.mu.Unlock()
+	if r.Code == command.OK {
+		u.logger.Error("the region is fenced: the centre has more of its ledger than the region itself, so it spends nothing", "epoch", c.Epoch, "seq", c.LastSeq)
+	}
+	return nil
 }
 
 // SetMode records how the region stands to the centre.

@@ -9,6 +9,7 @@ import (
 
 	"meridian/edge/command"
 	"meridian/edge/fsm"
+	"meridian/internal/feed"
 	"meridian/internal/journal"
 	"meridian/internal/verify"
 	"meridian/replication/link"
@@ -131,5 +132,41 @@ func TestUnreadableRowNeverEntersTheLog(t *testing.T) {
 	u.Refused(link.Refused{Code: link.CodeRevoked})
 	if u.Refusal() == nil {
 		t.Fatal("the refusal is not told")
+	}
+}
+
+// A region whose ledger ends before the centre's cursor spends nothing any more; one
+// whose leader had only not caught up when it said hello goes on.
+func TestRegionBehindTheCentreIsFenced(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		code   link.Code
+		caught bool // the leader catches up between hello and refusal
+		fenced bool
+	}{
+		{"restored from a backup", link.CodeStaleEpoch, false, true},
+		{"a leader that had not caught up", link.CodeStaleEpoch, true, false},
+		{"an older term", link.CodeStaleTerm, false, false},
+		{"revoked", link.CodeRevoked, false, false},
+	} {
+		m := newMemory(t)
+		u := newUplink(m)
+		if err := u.Welcome(t.Context(), link.Welcome{Epoch: 1}); err != nil {
+			t.Fatal(err)
+		}
+		u.Hello()
+		if c.caught {
+			m.state.Apply(&command.Tick{Clocks: []int64{1_800_000_000_000_000}})
+			m.state.Apply(&command.Feed{Rows: []feed.Row{{Number: 1, Kind: feed.KindOrder, ID: "o", Version: 1, Body: []byte(`{"id":"o","subscription":"none","action":"bar"}`)}}})
+		}
+		u.Refused(link.Refused{Code: c.code})
+		for range 2 {
+			if err := u.Fence(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if m.state.Fenced != c.fenced {
+			t.Errorf("%s: fenced %t", c.name, m.state.Fenced)
+		}
 	}
 }
