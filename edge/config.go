@@ -80,6 +80,9 @@ type Config struct {
 	// IsolatedAfter is how long the link may be away before the region calls itself
 	// isolated; until then it is degraded.
 	IsolatedAfter time.Duration
+	// LinkRate is what the line to the centre carries, in bytes a second; 0 is not
+	// limited.
+	LinkRate int
 	// StaleAfter is how long a node may be without a leader before it accepts only
 	// what needs no exactness.
 	StaleAfter time.Duration

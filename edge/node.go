@@ -209,7 +209,7 @@ func (n *Node) openLink() error {
 	n.uplink.CarryHeads(n.heads.book)
 	lc := link.DefaultClientConfig()
 	lc.Region, lc.Node, lc.Addresses, lc.TLS = n.cfg.Region, n.cfg.Node, n.cfg.Centre, tlsConfig
-	lc.Cluster = n.cfg.Cluster
+	lc.Cluster, lc.LineRate = n.cfg.Cluster, n.cfg.LinkRate
 	lc.SoftwareVersion, lc.Logger = n.cfg.Version, n.logger
 	n.link, err = link.NewClient(lc, n.uplink, n.uplink)
 	return err

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/encoding/gzip" // registers it for the server too
 	"google.golang.org/grpc/metadata"
 
 	pb "meridian/proto/meridian/v1"
@@ -129,6 +130,9 @@ func (c *Client) dialOptions() []grpc.DialOption {
 			grpc.MaxCallRecvMsgSize(256<<20), // the server's limits are the centre's to set
 			grpc.MaxCallSendMsgSize(c.cfg.MaxBytes+messageSlack),
 		),
+	}
+	if c.cfg.LineRate > 0 { // the server answers by the same compressor
+		out = append(out, grpc.WithDefaultCallOptions(grpc.UseCompressor(gzip.Name)))
 	}
 	if c.cfg.Dial != nil {
 		out = append(out, grpc.WithContextDialer(c.cfg.Dial))

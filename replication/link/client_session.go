@@ -173,8 +173,9 @@ func (s *clientSession) awaitCredit() bool {
 // there; acknowledgements only free credit.
 func (s *clientSession) pumpEntries() error {
 	after := s.welcome.CursorSeq
+	most := s.c.cfg.batchBytes()
 	for s.awaitCredit() {
-		b, err := s.c.source.Entries(s.ctx, after, s.c.cfg.MaxEntries, s.c.cfg.MaxBytes)
+		b, err := s.c.source.Entries(s.ctx, after, s.c.cfg.MaxEntries, most)
 		if s.ctx.Err() != nil {
 			return nil
 		}
@@ -198,6 +199,9 @@ func (s *clientSession) pumpEntries() error {
 		}
 		s.c.batches.Add(1)
 		s.c.entries.Add(uint64(len(b.Entries)))
+		if !s.pace(b) {
+			return nil
+		}
 		s.c.bytes.Add(uint64(b.Bytes()))
 	}
 	return nil

@@ -41,6 +41,11 @@ type ClientConfig struct {
 	MaxInFlight int // unacknowledged batches, also when the centre gives more credit
 	ApplyQueue  int // messages received and not yet applied; then the stream is not read
 
+	// LineRate is what the line to the centre carries, in bytes a second; 0 is not
+	// limited. Below it batches are small enough and apart enough that heartbeats pass
+	// between them, and messages are compressed both ways.
+	LineRate int
+
 	Heartbeat      time.Duration // how often Health is sent
 	Silence        time.Duration // hearing nothing for this long, the stream is given up
 	ConnectTimeout time.Duration // from dialling to the Welcome
@@ -83,6 +88,9 @@ func (c ClientConfig) Validate() error {
 	f.between("MaxBytes", c.MaxBytes, 1, 64<<20)
 	f.between("MaxInFlight", c.MaxInFlight, 1, 1024)
 	f.between("ApplyQueue", c.ApplyQueue, 1, 65_536)
+	if c.LineRate != 0 {
+		f.between("LineRate", c.LineRate, 1000, 1<<40)
+	}
 	f.positive("Heartbeat", c.Heartbeat)
 	f.positive("ConnectTimeout", c.ConnectTimeout)
 	f.positive("BackoffMin", c.BackoffMin)

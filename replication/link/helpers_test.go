@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -49,6 +50,7 @@ type ledger struct {
 	differs  bool          // the Welcome is never ours
 	heads    [][]byte      // signed heads
 	told     int           // of them, on this stream
+	pad      int           // octets of noise in each entry
 }
 
 func newLedger(n int) *ledger {
@@ -67,6 +69,9 @@ func (l *ledger) add(n int) {
 	defer l.mu.Unlock()
 	for range n {
 		e := binary.BigEndian.AppendUint64(nil, uint64(len(l.entries)+1))
+		for len(e) < 8+l.pad {
+			e = append(e, byte(rand.N(256)))
+		}
 		l.hashes = append(l.hashes, chain(l.hashAt(uint64(len(l.entries))), e))
 		l.entries = append(l.entries, e)
 	}
@@ -121,13 +126,17 @@ func (l *ledger) feedVersion() uint64 {
 	return l.rows[len(l.rows)-1].Number
 }
 
-func (l *ledger) Entries(ctx context.Context, after uint64, maxEntries, _ int) (b Batch, err error) {
+func (l *ledger) Entries(ctx context.Context, after uint64, maxEntries, maxBytes int) (b Batch, err error) {
 	err = l.wait(ctx, func() bool {
 		n := uint64(len(l.entries))
 		if n <= after {
 			return false
 		}
-		end := min(n, after+uint64(maxEntries))
+		end, size := after, 0
+		for end < min(n, after+uint64(maxEntries)) && (end == after || size+len(l.entries[end]) <= maxBytes) {
+			size += len(l.entries[end])
+			end++
+		}
 		b = Batch{
 			Epoch: l.hello.Epoch, FirstSeq: after + 1, PrevHash: l.hashAt(after),
 			Entries: l.entries[after:end], HeadHash: l.hashAt(end),

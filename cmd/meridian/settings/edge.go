@@ -44,6 +44,7 @@ type Edge struct {
 	IsolatedAfter   time.Duration `yaml:"isolated_after" doc:"how long the link may be away before the region calls itself isolated" min:"100ms" max:"24h"`
 	StaleAfter      time.Duration `yaml:"stale_after" doc:"how long a node may hear no leader before it accepts only what needs no exactness" min:"1s" max:"1h"`
 	CutPerTick      int           `yaml:"cut_per_tick" doc:"sessions that each tick cuts after an outage" min:"1" max:"1_000_000"`
+	LinkRate        int           `yaml:"link_rate" doc:"what the line to the centre carries, in bytes a second: batches are sized and spaced for it, and compressed; 0: neither" min:"0" max:"1_000_000_000"`
 	RaftLog         string        `yaml:"raft_log" doc:"what keeps the replicated log: wal or boltdb; a directory keeps what it was begun with"`
 	SnapshotEntries uint64        `yaml:"snapshot_entries" doc:"log entries after which a snapshot is due" min:"16" max:"100_000_000"`
 	Disk            Disk          `yaml:"disk" doc:"when the data disk counts as low, full or hanging"`
@@ -131,6 +132,7 @@ func LoadEdge(path string, environ []string) (edge.Config, logging.Config, error
 	cfg.GossipKey = read(l, "gossip_key_file", s.GossipKeyFile, gossip.LoadKey)
 	cfg.DebugTokenHash = tokenHash(read(l, "debug_token_file", s.DebugTokenFile, secret))
 	cfg.TickEach, cfg.IsolatedAfter, cfg.StaleAfter = s.TickEach, s.IsolatedAfter, s.StaleAfter
+	cfg.LinkRate = s.LinkRate
 	cfg.CutPerTick, cfg.SnapshotEntries, cfg.ShutdownTimeout = s.CutPerTick, s.SnapshotEntries, s.ShutdownTimeout
 	if cfg.RaftLog = raftnode.Engine(s.RaftLog); !cfg.RaftLog.Valid() {
 		l.fault("raft_log", "write wal or boltdb")
