@@ -207,6 +207,8 @@ func TestABundlePaysBeforeMoney(t *testing.T) {
 	r.want("paid", r.paid(), "given 1000000000, data:600000000=0<north/1/3, charge 600000000, data:400000000=0<north/1/3, usage:200000000=1000000, charge 400000000, charge 1000000")
 	r.want("left", r.available(), 8*eur)
 	b := r.s.buckets["north/1/3"]
+	v := r.s.Account("a")
+	r.want("seen", fmt.Sprintf("%d %s %s %s %d %s", len(v), v[1].Bucket, v[1].Allowance, v[1].Subscription, v[1].Spent, v[1].Unit), "2 north/1/3 data sub 1000000000 bytes")
 	r.want("of the bundle", fmt.Sprint(b.Available(), b.U, b.H), "0 0 0")
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"meridian/edge/balance"
 	"meridian/edge/command"
 	"meridian/internal/feed"
 	"meridian/internal/journal"
@@ -192,19 +193,36 @@ func (sess *Session) overrunning() int64 {
 	return int64(sum)
 }
 
-// AccountView is what a region knows of an account's money in one unit.
+// AccountView is what a region knows of a bucket of an account's. Allowance names
+// what the bucket was given for, "" for money; Subscription is whose alone it is.
 type AccountView struct {
+	Allowance                  string `json:",omitempty"`
+	Subscription               string `json:",omitempty"`
+	Expires                    int64  `json:",omitempty"` // Unix seconds, 0 = never
 	Bucket                     string
 	Unit                       journal.Unit
 	Available, Held, Uncut     int64
 	Granted, Spent, LentUnpaid int64
 }
 
-// Account returns the account's buckets in charging order.
+// Account returns the account's buckets in charging order, those that are one
+// subscription's alone after them.
 func (s *State) Account(id string) []AccountView {
 	var out []AccountView
+	add := func(b *balance.Bucket) {
+		v := AccountView{Bucket: b.ID, Unit: b.Unit, Expires: b.Expires, Available: b.Available(), Held: b.H, Uncut: b.U, Granted: b.G, Spent: b.S, LentUnpaid: b.Debt()}
+		if b.Made != nil {
+			v.Allowance, v.Subscription = b.Made.Allowance, b.Made.Subscription
+		}
+		out = append(out, v)
+	}
 	for _, b := range s.byAccount[id] {
-		out = append(out, AccountView{Bucket: b.ID, Unit: b.Unit, Available: b.Available(), Held: b.H, Uncut: b.U, Granted: b.G, Spent: b.S, LentUnpaid: b.Debt()})
+		add(b)
+	}
+	for _, sub := range s.accountSubs[id] {
+		for _, b := range s.own[sub.ID] {
+			add(b)
+		}
 	}
 	return out
 }
