@@ -91,6 +91,7 @@ func (n *Node) watch(ctx context.Context) {
 	t := time.NewTicker(n.cfg.TickEach)
 	defer t.Stop()
 	for {
+		n.sawTime()
 		for _, w := range n.watching {
 			n.alarms.Set(w.Name, w.find())
 		}
@@ -176,7 +177,7 @@ func (n *Node) clockJump() error {
 	if n.jumped == 0 {
 		return nil
 	}
-	return fmt.Errorf("the clocks' median is %s ahead of the time that passed since this node began to lead: set the clocks right, then restart the leader", n.jumped.Round(time.Second))
+	return fmt.Errorf("the clocks' median is %s ahead of the time that passed since this node began to lead: set the clocks right; if they are, and region time is wrong, confirm it (meridian ctl edge confirm-time)", n.jumped.Round(time.Second))
 }
 
 // mostSkew is how far apart the nodes' clocks may be before it is an alarm;

@@ -51,6 +51,7 @@ func (n *Node) openHTTP() error {
 	mux.HandleFunc("POST /v1/members", n.guard(administers, n.postMember))
 	mux.HandleFunc("DELETE /v1/members/{id}", n.guard(administers, n.deleteMember))
 	mux.HandleFunc("POST /v1/transfer", n.guard(administers, n.postTransfer))
+	mux.HandleFunc("POST /v1/confirm-time", n.guard(administers, n.postConfirmTime))
 	mux.HandleFunc("GET /v1/policy", n.guard(reads, n.getPolicy))
 	mux.HandleFunc("PUT /v1/policy", n.guard(administers, n.putPolicy))
 	mux.HandleFunc("GET /v1/accounts/{id}", n.guard(reads, n.getAccount))

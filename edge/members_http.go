@@ -63,6 +63,11 @@ func (n *Node) postTransfer(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// postConfirmTime lets region time follow the nodes' clocks.
+func (n *Node) postConfirmTime(w http.ResponseWriter, r *http.Request) {
+	n.changeMembers(w, r, func(context.Context) error { return n.ConfirmTime() })
+}
+
 func (n *Node) changeMembers(w http.ResponseWriter, r *http.Request, change func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
 	defer cancel()

@@ -29,7 +29,14 @@ type region struct {
 func newRegion(t *testing.T, n int) *region {
 	t.Helper()
 	r := bareRegion(t, n)
-	for i := range n {
+	r.begin()
+	return r
+}
+
+// begin starts all nodes and waits until the region is founded and has an epoch.
+func (r *region) begin() {
+	r.t.Helper()
+	for i := range r.cfgs {
 		r.start(i)
 	}
 	lead := r.leader()
@@ -44,7 +51,6 @@ func newRegion(t *testing.T, n int) *region {
 		return now != 0
 	})
 	r.do(&command.OpenEpoch{Meta: lead.meta(), Epoch: 1})
-	return r
 }
 
 // bareRegion is a region of n nodes none of which was started.

@@ -49,11 +49,37 @@ func (n *Node) tick(ctx context.Context) {
 // plausible tells whether the clocks of so many voters may move region time, which
 // is now (Unix microseconds), and keeps how far they are beyond it.
 func (n *Node) plausible(clocks []int64, voters int, now int64) bool {
-	ahead, ok := n.clock.Plausible(clocks, voters, now, time.Since(n.started).Microseconds())
 	n.mu.Lock()
+	ahead, ok := n.clock.Plausible(clocks, voters, now, time.Since(n.started).Microseconds())
 	n.jumped = time.Duration(ahead) * time.Microsecond
 	n.mu.Unlock()
 	return ok
+}
+
+// sawTime keeps, while another node leads, how far region time has come.
+func (n *Node) sawTime() {
+	if n.store.IsLeader() {
+		return
+	}
+	var now int64
+	n.store.View(func(s *fsm.State) { now = s.Now })
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.jumped = 0
+	n.clock.Saw(now, time.Since(n.started).Microseconds())
+}
+
+// ConfirmTime has the leader take what the clocks of a majority say, however far
+// ahead it is: a person has looked at them.
+func (n *Node) ConfirmTime() error {
+	if !n.store.IsLeader() {
+		return errNotLeader
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.clock = fsm.TimeGuard{}
+	n.logger.Warn("region time follows the nodes' clocks: confirmed by a person", "ahead", n.jumped)
+	return nil
 }
 
 // clocks are those of the voters that answered;

@@ -21,7 +21,7 @@ func (c *ctl) memberCommands() []*cobra.Command {
 		c.show("members", "List the region's members", "edge members --url http://127.0.1.1:8090", 0, "/v1/members"),
 		c.addMember(), c.removeMember(), c.replaceMember(), c.transfer(),
 		c.show("policy", "Show the region's policy", "edge policy --url http://127.0.1.1:8090", 0, "/v1/policy"),
-		c.setPolicy(),
+		c.setPolicy(), c.confirmTime(),
 	}
 }
 
@@ -98,6 +98,18 @@ func (c *ctl) transfer() *cobra.Command {
 				to = args[0]
 			}
 			return c.members(cmd, time.Minute, func(ctx context.Context, client *apiclient.Client) error { return client.Transfer(ctx, to) })
+		},
+	}
+}
+
+func (c *ctl) confirmTime() *cobra.Command {
+	return &cobra.Command{
+		Use: "confirm-time", Short: "Let region time follow the nodes' clocks, however far ahead they are", Args: cobra.NoArgs,
+		Long: "Region time stands still when the clocks of a majority run ahead of the time that passed (alarm clock_jump). Look at the\n" +
+			"clocks first: what is due by then is charged at once, and region time never goes back.",
+		Example: "  meridian ctl edge confirm-time --url http://127.0.1.1:8090 --token-file admin.token",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.members(cmd, time.Minute, func(ctx context.Context, client *apiclient.Client) error { return client.ConfirmTime(ctx) })
 		},
 	}
 }

@@ -14,6 +14,17 @@ type TimeGuard struct {
 	began bool
 	base  int64 // region time or the clocks' median at the first look, the later of the two
 	since int64 // what had passed then
+	seen  int64 // region time as Saw knows it
+}
+
+// Saw tells a node that follows what region time is and what has passed here: when
+// it comes to lead it knows how far region time may have come meanwhile. Otherwise a
+// fail-over would take whatever the clocks say by then.
+func (g *TimeGuard) Saw(now, passed int64) {
+	if g.seen != 0 && now > g.seen {
+		g.began, g.base, g.since = true, now, passed
+	}
+	g.seen = max(g.seen, now)
 }
 
 // Plausible tells whether a tick may carry clocks, in Unix microseconds: those of a
@@ -30,7 +41,7 @@ func (g *TimeGuard) Plausible(clocks []int64, members int, now, passed int64) (a
 	}
 	median := slices.Sorted(slices.Values(clocks))[(len(clocks)-1)/2]
 	if !g.began {
-		*g = TimeGuard{began: true, base: max(median, now), since: passed}
+		g.began, g.base, g.since = true, max(median, now), passed
 		return 0, true
 	}
 	if ahead = median - g.base - (passed - g.since); ahead > MaxAhead {

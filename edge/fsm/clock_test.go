@@ -55,3 +55,26 @@ func TestTimeGuard(t *testing.T) {
 		}
 	}
 }
+
+// A node that followed and comes to lead knows the time that has passed: a jump of
+// the clocks does not get through by killing the leader. Without having seen region
+// time move it cannot tell a jump from a long outage.
+func TestTimeGuardOfAFollower(t *testing.T) {
+	const sec, day = int64(1_000_000), 86400 * int64(1_000_000)
+	right := int64(t0) * sec
+	var g TimeGuard
+	g.Saw(right, 0)
+	g.Saw(right+sec, sec)
+	g.Saw(right+sec, 90*sec) // the leader refuses the clocks: region time stands still
+	if _, ok := g.Plausible([]int64{right + 400*day}, 1, right+sec, 91*sec); ok {
+		t.Error("a fail-over lets a jump through")
+	}
+	if _, ok := g.Plausible([]int64{right + 91*sec}, 1, right+sec, 91*sec); !ok {
+		t.Error("the right time is refused after it")
+	}
+	var fresh TimeGuard
+	fresh.Saw(right, 0)
+	if _, ok := fresh.Plausible([]int64{right + 3*day}, 1, right, sec); !ok {
+		t.Error("after an outage of the whole region time does not go on")
+	}
+}

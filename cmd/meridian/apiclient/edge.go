@@ -91,6 +91,15 @@ func (c *Client) Transfer(ctx context.Context, to string) error {
 	return l.post(ctx, "/v1/transfer", "", map[string]string{"to": to}, nil)
 }
 
+// ConfirmTime has the leader take what the nodes' clocks say for region time.
+func (c *Client) ConfirmTime(ctx context.Context) error {
+	l, err := c.leader(ctx)
+	if err != nil {
+		return err
+	}
+	return l.do(ctx, "POST", "/v1/confirm-time", "", "", nil, nil)
+}
+
 // SetPolicy changes the fields of the region's policy that a JSON object names, and
 // returns the whole as JSON.
 func (c *Client) SetPolicy(ctx context.Context, fields []byte) (string, error) {
