@@ -61,6 +61,8 @@ func (n *Node) watched() []watched {
 			Means: "CoA or Disconnect requests were given up: sessions run on past their limit, as overrun."}, n.disconnectsFailing},
 		{alarm.Definition{Name: "heads_differ", Severity: alarm.Critical,
 			Means: "Ledger or state of the region's nodes differ: one of them was altered or is faulty. A node that differs from the majority has stopped serving."}, n.headsDiffer},
+		{alarm.Definition{Name: "sessions_full", Severity: alarm.Critical,
+			Means: "A bound of sessions is reached: what new ones report is acknowledged and recorded, and not charged."}, n.sessionsFull},
 		{alarm.Definition{Name: "raft_log_differs", Severity: alarm.Critical,
 			Means: "Entries that this node reads back from its log are not what the leader wrote."}, n.logDiffers},
 		{alarm.Definition{Name: "version_too_old", Severity: alarm.Critical,

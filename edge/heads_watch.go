@@ -119,3 +119,13 @@ func (n *Node) versionTooOld() error {
 
 // logDiffers is the problem that the log read back is not what the leader wrote.
 func (n *Node) logDiffers() error { return n.store.Raft().Verification().Err }
+
+// sessionsFull is the problem that new sessions are only recorded.
+func (n *Node) sessionsFull() (err error) {
+	n.store.View(func(s *fsm.State) {
+		if why := s.SessionsFull(); s.Configured && why != "" {
+			err = errors.New(why)
+		}
+	})
+	return err
+}

@@ -34,12 +34,16 @@ func (s *State) applyAccounting(c *command.Accounting) command.Result {
 		report.Seconds = 0
 	}
 	if s.Now != 0 && c.Event < s.seconds()-s.Policy.TombstoneLife {
-		s.quarantineLate(c)
+		s.quarantine(c, "older than closed sessions are remembered")
 		return command.Result{Code: command.Quarantined}
 	}
 	sess := s.findSession(c.NAS, c.SessionID, report)
 	if sess != nil {
 		return s.report(sess, nas, c, report)
+	}
+	if why := s.full(len(nas.open)); why != "" {
+		s.quarantine(c, why)
+		return command.Result{Code: command.Quarantined}
 	}
 	sess = s.openSession(nas, c, report.Start())
 	s.report(sess, nas, c, report)

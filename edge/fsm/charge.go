@@ -201,13 +201,13 @@ func (s *State) usageRecord(sess *Session) *journal.UsageRecord {
 	return u
 }
 
-// quarantineLate records a report that is older than any tombstone: it is
+// quarantine records a report that no session can take: it is
 // acknowledged and kept, and charges nothing.
-func (s *State) quarantineLate(c *command.Accounting) {
+func (s *State) quarantine(c *command.Accounting, why string) {
 	r := session.Report{Event: c.Event, Seconds: c.Seconds}
 	sub := s.logins[c.Login]
 	e := journal.Entry{
-		Kind: journal.KindQuarantine, Detail: "older than closed sessions are remembered",
+		Kind: journal.KindQuarantine, Detail: why,
 		Session: journal.SessionKey{NAS: c.NAS, ID: c.SessionID, Start: r.Start()},
 		Usage: &journal.UsageRecord{
 			From: r.Start(), To: c.Event, InOctets: c.In, OutOctets: c.Out, Seconds: max(c.Seconds, 0),
