@@ -15,6 +15,7 @@ import (
 
 	"meridian/edge/command"
 	"meridian/edge/fsm"
+	"meridian/internal/feed"
 	"meridian/ops/health"
 	"meridian/ops/metrics"
 	"meridian/ops/profile"
@@ -127,12 +128,9 @@ func (n *Node) guard(what act, next http.HandlerFunc) http.HandlerFunc {
 			return
 		}
 		hash := sha256.Sum256([]byte(token))
-		var role string
-		n.store.View(func(s *fsm.State) {
-			if o, ok := s.Operator(hash[:]); ok {
-				role = o.Role
-			}
-		})
+		var caller feed.Operator
+		n.store.View(func(s *fsm.State) { caller, _ = s.Operator(hash[:]) })
+		role := caller.Role
 		switch {
 		case role == "":
 			n.refuse(w, http.StatusUnauthorized, httpError{"unauthorized", "the token is not known in this region", "ask the centre for an operator's token; a new one reaches the region by the feed"})
@@ -141,7 +139,7 @@ func (n *Node) guard(what act, next http.HandlerFunc) http.HandlerFunc {
 		case what == writes && role != "admin" && role != "operator":
 			n.refuse(w, http.StatusForbidden, httpError{"forbidden", "role " + role + " may only read", "use a token of role operator or admin"})
 		default:
-			next(w, r)
+			next(w, calledBy(r, caller))
 		}
 	}
 }
@@ -150,6 +148,7 @@ func (n *Node) postAudit(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
 	defer cancel()
 	asked, err := n.store.Audit(ctx)
+	n.audit(r, err)
 	if err != nil {
 		n.refuse(w, http.StatusServiceUnavailable, httpError{"unavailable", err.Error(), "try again when the region has a leader"})
 		return
@@ -177,7 +176,9 @@ func (n *Node) getAudit(w http.ResponseWriter, _ *http.Request) {
 func (n *Node) postCut(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
 	defer cancel()
-	if _, err := n.store.Do(ctx, &command.CutAll{Meta: n.meta(), Limit: n.cfg.CutPerTick}); err != nil {
+	_, err := n.store.Do(ctx, &command.CutAll{Meta: n.meta(), Limit: n.cfg.CutPerTick})
+	n.audit(r, err, "limit", n.cfg.CutPerTick)
+	if err != nil {
 		n.refuse(w, http.StatusServiceUnavailable, httpError{"unavailable", err.Error(), "try again when the region has a leader"})
 		return
 	}

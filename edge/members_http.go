@@ -45,12 +45,12 @@ func (n *Node) readBody(w http.ResponseWriter, r *http.Request, into any, exampl
 func (n *Node) postMember(w http.ResponseWriter, r *http.Request) {
 	var m member
 	if n.readBody(w, r, &m, `{"id":"north-4"}, with "raft":"host:port" if gossip does not know it`) {
-		n.changeMembers(w, r, func(ctx context.Context) error { return n.AddMember(ctx, m.ID, m.Raft) })
+		n.changeMembers(w, r, m, func(ctx context.Context) error { return n.AddMember(ctx, m.ID, m.Raft) })
 	}
 }
 
 func (n *Node) deleteMember(w http.ResponseWriter, r *http.Request) {
-	n.changeMembers(w, r, func(ctx context.Context) error { return n.RemoveMember(ctx, r.PathValue("id")) })
+	n.changeMembers(w, r, r.PathValue("id"), func(ctx context.Context) error { return n.RemoveMember(ctx, r.PathValue("id")) })
 }
 
 // postTransfer hands leadership over.
@@ -59,19 +59,21 @@ func (n *Node) postTransfer(w http.ResponseWriter, r *http.Request) {
 		To string `json:"to"`
 	}
 	if n.readBody(w, r, &to, `{"to":"north-2"}, or {} for the node that has the most`) {
-		n.changeMembers(w, r, func(ctx context.Context) error { return n.Transfer(ctx, to.To) })
+		n.changeMembers(w, r, to, func(ctx context.Context) error { return n.Transfer(ctx, to.To) })
 	}
 }
 
 // postConfirmTime lets region time follow the nodes' clocks.
 func (n *Node) postConfirmTime(w http.ResponseWriter, r *http.Request) {
-	n.changeMembers(w, r, func(context.Context) error { return n.ConfirmTime() })
+	n.changeMembers(w, r, "region time", func(context.Context) error { return n.ConfirmTime() })
 }
 
-func (n *Node) changeMembers(w http.ResponseWriter, r *http.Request, change func(context.Context) error) {
+func (n *Node) changeMembers(w http.ResponseWriter, r *http.Request, asked any, change func(context.Context) error) {
 	ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
 	defer cancel()
+	before := n.standing()
 	err := change(ctx)
+	n.audit(r, err, "asked", asked, "before", before)
 	var no *refusal
 	switch {
 	case err == nil:
@@ -94,8 +96,9 @@ func (n *Node) getPolicy(w http.ResponseWriter, _ *http.Request) {
 
 // putPolicy replaces fields of the region's policy; those that are not named stay.
 func (n *Node) putPolicy(w http.ResponseWriter, r *http.Request) {
-	var p command.Policy
-	n.store.View(func(s *fsm.State) { p = s.Policy })
+	var p, before command.Policy
+	n.store.View(func(s *fsm.State) { before = s.Policy })
+	p = before
 	if !n.readBody(w, r, &p, `fields of GET /v1/policy, such as {"CutAge":3600}`) {
 		return
 	}
@@ -105,10 +108,11 @@ func (n *Node) putPolicy(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
 	defer cancel()
-	if _, err := n.store.Do(ctx, &command.SetPolicy{Meta: n.meta(), Policy: p}); err != nil {
+	_, err := n.store.Do(ctx, &command.SetPolicy{Meta: n.meta(), Policy: p})
+	n.audit(r, err, "before", before, "after", p)
+	if err != nil {
 		n.refuse(w, http.StatusServiceUnavailable, httpError{"unavailable", err.Error(), "try again when the region has a leader"})
 		return
 	}
-	n.logger.Info("policy replaced", "policy", p)
 	n.answer(w, p)
 }

@@ -57,6 +57,7 @@ type Node struct {
 	link    *link.Client
 	http    *http.Server
 	httpLis net.Listener
+	httpBy  time.Time       // until when Close waits for calls; zero: no deadline
 	apiCert *apiCertificate // nil when the API is served in clear text
 
 	cancel context.CancelFunc
@@ -292,12 +293,23 @@ func (n *Node) served(what string, err error) {
 	}
 }
 
-// stopBy shares ShutdownTimeout among the steps of Close that wait for others: each
-// waits for its own limit or until its part of the time is over, whichever comes
-// first. The last quarter is for closing files and the farewell to the other nodes.
+// deadlines are until when the steps of Close may wait for others, in their order.
+type deadlines struct{ radius, http, store, gossip time.Time }
+
+// shares divides the time to stop: each step waits for its own limit or until its part
+// of the time is over, whichever comes first. What is left is for closing files.
+func shares(now time.Time, all time.Duration) deadlines {
+	part := func(eighths time.Duration) time.Time { return now.Add(all / 8 * eighths) }
+	return deadlines{radius: part(4), http: part(5), store: part(6), gossip: part(7)}
+}
+
+// stopBy gives the steps of Close their shares of ShutdownTimeout.
 func (n *Node) stopBy(now time.Time) {
-	n.radius.StopBy(now.Add(n.cfg.ShutdownTimeout / 2))
-	n.store.StopBy(now.Add(n.cfg.ShutdownTimeout / 4 * 3))
+	d := shares(now, n.cfg.ShutdownTimeout)
+	n.radius.StopBy(d.radius)
+	n.httpBy = d.http
+	n.store.StopBy(d.store)
+	n.gossip.StopBy(d.gossip)
 }
 
 // Close hands leadership over while the node still serves, then stops taking
@@ -321,7 +333,11 @@ func (n *Node) Close() error {
 func (n *Node) release() error {
 	var err error
 	if n.http != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		by := time.Now().Add(time.Second)
+		if !n.httpBy.IsZero() && n.httpBy.Before(by) {
+			by = n.httpBy
+		}
+		ctx, cancel := context.WithDeadline(context.Background(), by)
 		if n.http.Shutdown(ctx) != nil { // a call takes longer than we have
 			err = n.http.Close()
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"time"
 
@@ -66,10 +67,7 @@ func runCentral(ctx context.Context, file string) error {
 		return exitcode.Misuse("%s: %w", file, err)
 	}
 	if err := server.Start(ctx); err != nil {
-		if errors.Is(err, store.ErrUnavailable) {
-			err = fmt.Errorf("%w: see that the database of store_url runs", err)
-		}
-		return exitcode.Missing("%w", err)
+		return notStarted(ctx, cfg.Logger, err)
 	}
 	select {
 	case <-ctx.Done():
@@ -81,6 +79,19 @@ func runCentral(ctx context.Context, file string) error {
 		server.Close()
 		return nil
 	}))
+}
+
+// notStarted is what the process ends with: nothing is wrong when it was told to stop
+// while it started, and everything was taken down again.
+func notStarted(ctx context.Context, log *slog.Logger, err error) error {
+	if ctx.Err() != nil {
+		log.Warn("asked to stop while the centre started: it ends without having served", "error", err)
+		return nil
+	}
+	if errors.Is(err, store.ErrUnavailable) {
+		err = fmt.Errorf("%w: see that the database of store_url runs", err)
+	}
+	return exitcode.Missing("%w", err)
 }
 
 // within stops a part and ends the process when that takes longer than the

@@ -55,6 +55,7 @@ type Gossip struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 	once   sync.Once
+	stopBy atomic.Int64 // Unix nanoseconds, 0 = no limit; see StopBy
 	err    error
 
 	otherCluster, otherVersion atomic.Uint64
@@ -200,8 +201,20 @@ func (g *Gossip) Stats() Stats {
 	}
 }
 
+// StopBy says until when Close may wait for the others: without time left it says no
+// farewell.
+func (g *Gossip) StopBy(t time.Time) { g.stopBy.Store(t.UnixNano()) }
+
+// within is what is left of a limit.
+func (g *Gossip) within(limit time.Duration, now time.Time) time.Duration {
+	if by := g.stopBy.Load(); by != 0 {
+		return max(0, min(limit, time.Unix(0, by).Sub(now)))
+	}
+	return limit
+}
+
 // Close says farewell, so that the others need not find out, and stops. It may
-// take as long as LeaveTimeout and JoinTimeout.
+// take as long as LeaveTimeout and JoinTimeout, or until StopBy.
 func (g *Gossip) Close() error {
 	if g.list == nil {
 		return nil
@@ -209,7 +222,9 @@ func (g *Gossip) Close() error {
 	g.once.Do(func() {
 		g.cancel()
 		g.wg.Wait()
-		if err := g.list.Leave(g.cfg.LeaveTimeout); err != nil {
+		if left := g.within(g.cfg.LeaveTimeout, time.Now()); left == 0 { // memberlist would wait without a limit
+			g.cfg.Logger.Debug("gossip: no time for a farewell; the others will notice")
+		} else if err := g.list.Leave(left); err != nil {
 			g.cfg.Logger.Debug("gossip: farewell not sent; the others will notice", "err", err)
 		}
 		g.err = g.list.Shutdown()
