@@ -96,6 +96,10 @@ func TestHeldRegionIsReleasedByAPerson(t *testing.T) {
 	if got := scrape(t, s); !strings.Contains(got, "\nmeridian_central_heads_contradicted_total 1\n") {
 		t.Error("the metrics do not count the contradiction")
 	}
+	e.until(t, "the alarm is raised", func() bool {
+		got := scrape(t, s)
+		return strings.Contains(got, "\nmeridian_central_alarm{alarm=\"link_refusing\",severity=\"critical\"} 1\n") && !strings.Contains(got, "link_refusals_total{code=\"HELD\"} 0\n")
+	})
 	released := post(t, s, "/v1/regions/release", `{"region":"north","reason":"n2 had signed with a test key","discard_heads":true}`)
 	if released["node"] != "n2" {
 		t.Errorf("released %v", released)

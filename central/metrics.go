@@ -3,11 +3,13 @@ package central
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
 
 	"meridian/central/api"
+	"meridian/central/regions"
 	"meridian/ops/metrics"
 	"meridian/replication/link"
 )
@@ -92,7 +94,8 @@ func (s *Server) samples() []metrics.Sample {
 	count("heads_total", &in.Heads)
 	count("heads_dropped_total", &in.HeadsDropped)
 	count("heads_contradicted_total", &in.Contradicted)
-	for _, h := range s.services.Regions.SignedHeads() {
+	sessions := s.link.Sessions()
+	for _, h := range signedHere(s.services.Regions.SignedHeads(), sessions) {
 		add("region_signed_seq", float64(h.Seq), h.Region, h.Node)
 		add("region_signed_time_seconds", float64(h.At/1e6), h.Region, h.Node)
 	}
@@ -118,7 +121,7 @@ func (s *Server) samples() []metrics.Sample {
 	count("feed_rows_total", &seq.Rows)
 	count("feed_failures_total", &seq.Failures)
 
-	for _, l := range s.link.Sessions() {
+	for _, l := range sessions {
 		add("link_sessions", 1, l.Region)
 	}
 	ls := s.link.Stats()
@@ -157,6 +160,14 @@ func (s *Server) samples() []metrics.Sample {
 		add("alarm", active, a.Name, string(a.Severity))
 	}
 	return out
+}
+
+// signedHere are the heads of regions that are connected to this server: what it had of
+// others ages with nobody to renew it, and may be of nodes that are no members any more.
+func signedHere(heads []regions.Signed, sessions []link.SessionInfo) []regions.Signed {
+	return slices.DeleteFunc(heads, func(h regions.Signed) bool {
+		return !slices.ContainsFunc(sessions, func(l link.SessionInfo) bool { return l.Region == h.Region })
+	})
 }
 
 // answers counts answers by class of status: 1xx first.
