@@ -49,10 +49,23 @@ func refuses(t *testing.T, s *central.Server, cause store.Cause) {
 	if !strings.Contains(string(metrics.raw), `meridian_central_transactions_refused_total{cause="`+string(cause)+`"}`) {
 		t.Errorf("the metrics do not name %s", cause)
 	}
+	alarmed(t, s, "database_unreachable", cause == store.Down)
+	alarmed(t, s, "database_refuses_writes", cause != store.Down)
 	// Regions are told by name, and ask again.
 	var u *link.Unavailable
 	if _, _, err := s.Services().Regions.Ingest(t.Context(), "north", ledger().All()); !errors.As(err, &u) || u.Reason != "database_"+string(cause) {
 		t.Errorf("a region's batch is answered %v", err)
+	}
+}
+
+// alarmed waits until an alarm is raised, or not.
+func alarmed(t *testing.T, s *central.Server, name string, want bool) {
+	t.Helper()
+	line := fmt.Sprintf("\nmeridian_central_alarm{alarm=%q,severity=\"critical\"} %d\n", name, map[bool]int{true: 1}[want])
+	for deadline := time.Now().Add(60 * time.Second); !strings.Contains(string(call(t, s, "GET", "/metrics", "", "").raw), line); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not exported within a minute: %s", line)
+		}
 	}
 }
 
@@ -82,6 +95,8 @@ func recovers(t *testing.T, s *central.Server) {
 	if ready := call(t, s, "GET", "/readyz", "", ""); ready.status != http.StatusOK {
 		t.Errorf("/readyz after it was mended: %d %s", ready.status, ready.raw)
 	}
+	alarmed(t, s, "database_unreachable", false)
+	alarmed(t, s, "database_refuses_writes", false)
 	again := call(t, s, "POST", "/v1/customers", "while-unwell", customer)
 	if string(again.raw) != string(a.raw) {
 		t.Errorf("the same key gives %s and %s", a.raw, again.raw)
