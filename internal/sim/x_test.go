@@ -210,7 +210,7 @@ func TestX6RepeatedLateReorderedWrapped(t *testing.T) {
 		what   string
 		c      *command.Accounting
 		answer command.Code
-		left   money.Amount // 59.00 less 0.50 for each 100 MB
+		left   money.Amount // 59.00 less 0.50 for each 100 MB of the first 300, and 0.25 beyond
 	}{
 		{"the session begins", l.report(command.Start, 0, 0), command.OK, 5900 * cent},
 		{"100 MB", l.report(command.Interim, 60, 100*megabyte), command.OK, 5850 * cent},
@@ -218,12 +218,12 @@ func TestX6RepeatedLateReorderedWrapped(t *testing.T) {
 		{"300 MB, before the report of 200", l.report(command.Interim, 180, 300*megabyte), command.OK, 5750 * cent},
 		{"200 MB, late", l.report(command.Interim, 120, 200*megabyte), command.Repeated, 5750 * cent},
 		{"its Start, late", l.report(command.Start, 0, 0), command.Repeated, 5750 * cent},
-		{"4 200 MB", l.report(command.Interim, 1800, 4200*megabyte), command.OK, 3800 * cent},
-		{"4 300 MB: the counter has wrapped", l.report(command.Interim, 1860, (4300*megabyte)&(1<<32-1)), command.OK, 3750 * cent},
-		{"4 200 MB, late, from before the wrap", l.report(command.Interim, 1800, 4200*megabyte), command.Repeated, 3750 * cent},
-		{"it ends at 4 400 MB", l.report(command.Stop, 1920, (4400*megabyte)&(1<<32-1)), command.OK, 3700 * cent},
-		{"its Stop again", l.report(command.Stop, 1920, (4400*megabyte)&(1<<32-1)), command.Repeated, 3700 * cent},
-		{"an Interim after its Stop", l.report(command.Interim, 1860, (4300*megabyte)&(1<<32-1)), command.Repeated, 3700 * cent},
+		{"4 200 MB", l.report(command.Interim, 1800, 4200*megabyte), command.OK, 4775 * cent},
+		{"4 300 MB: the counter has wrapped", l.report(command.Interim, 1860, (4300*megabyte)&(1<<32-1)), command.OK, 4750 * cent},
+		{"4 200 MB, late, from before the wrap", l.report(command.Interim, 1800, 4200*megabyte), command.Repeated, 4750 * cent},
+		{"it ends at 4 400 MB", l.report(command.Stop, 1920, (4400*megabyte)&(1<<32-1)), command.OK, 4725 * cent},
+		{"its Stop again", l.report(command.Stop, 1920, (4400*megabyte)&(1<<32-1)), command.Repeated, 4725 * cent},
+		{"an Interim after its Stop", l.report(command.Interim, 1860, (4300*megabyte)&(1<<32-1)), command.Repeated, 4725 * cent},
 	}
 	for _, s := range steps {
 		w.runUntil(max(w.now, time.Duration(s.c.Event-epochStart.Unix())*time.Second))
@@ -238,7 +238,7 @@ func TestX6RepeatedLateReorderedWrapped(t *testing.T) {
 	if res := l.take(stop); res.Code != command.Repeated {
 		t.Errorf("its Stop three days later: code %d", res.Code)
 	}
-	l.wantLeft("its Stop three days later", 3700*cent)
+	l.wantLeft("its Stop three days later", 4725*cent)
 
 	// The NAS begins a session, restarts, and uses the id again for another.
 	l.start = w.unix()
@@ -250,15 +250,15 @@ func TestX6RepeatedLateReorderedWrapped(t *testing.T) {
 	l.start = w.unix() + 1
 	l.take(l.report(command.Start, 0, 0))
 	l.take(l.report(command.Stop, 60, 100*megabyte))
-	l.wantLeft("two sessions of one id, 100 MB each", 3600*cent)
+	l.wantLeft("two sessions of one id, 100 MB each", 4625*cent)
 	before.take(before.report(command.Interim, 60, 100*megabyte))
-	l.wantLeft("the first one's report, late", 3600*cent)
+	l.wantLeft("the first one's report, late", 4625*cent)
 
 	w.runUntil(w.now + 9*24*time.Hour)
 	if res := l.take(stop); res.Code != command.Quarantined {
 		t.Errorf("the first Stop after twelve days: code %d, want it in quarantine", res.Code)
 	}
-	l.wantLeft("the first Stop after twelve days", 3600*cent)
+	l.wantLeft("the first Stop after twelve days", 4625*cent)
 	w.slow = false
 	l.finish()
 }
