@@ -15,8 +15,8 @@ import (
 func TestOfferingsAreValid(t *testing.T) {
 	schema := compile(t)
 	files, err := fs.Glob(catalog.Demo, "demo/*.yaml")
-	if err != nil || len(files) != 2 {
-		t.Fatalf("files %v, %v; want the two offerings of the demo", files, err)
+	if err != nil || len(files) != 3 {
+		t.Fatalf("files %v, %v; want the three offerings of the demo", files, err)
 	}
 	for _, file := range files {
 		data, err := catalog.Demo.ReadFile(file)

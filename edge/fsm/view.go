@@ -203,6 +203,7 @@ type AccountView struct {
 	Unit                       journal.Unit
 	Available, Held, Uncut     int64
 	Granted, Spent, LentUnpaid int64
+	Children                   []balance.Child `json:",omitempty"` // what each subscription has used of a pool since it was given
 }
 
 // Account returns the account's buckets in charging order, those that are one
@@ -212,7 +213,7 @@ func (s *State) Account(id string) []AccountView {
 	add := func(b *balance.Bucket) {
 		v := AccountView{Bucket: b.ID, Unit: b.Unit, Expires: b.Expires, Available: b.Available(), Held: b.H, Uncut: b.U, Granted: b.G, Spent: b.S, LentUnpaid: b.Debt()}
 		if b.Made != nil {
-			v.Allowance, v.Subscription = b.Made.Allowance, b.Made.Subscription
+			v.Allowance, v.Subscription, v.Children = b.Made.Allowance, b.Made.Subscription, slices.Clone(b.Made.Children)
 		}
 		out = append(out, v)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -62,6 +63,7 @@ func TestDemoOnce(t *testing.T) {
 		}
 	})
 	t.Run("new price", func(t *testing.T) { repriced(t, data) })
+	t.Run("family", func(t *testing.T) { familyPaid(t, data, demo.output()) })
 	t.Run("tampered balance", func(t *testing.T) {
 		tamper(t, data)
 		f := findings(t, 1, "--dir", data, "--witness", witness)
@@ -196,11 +198,74 @@ func repriced(t *testing.T, dir string) {
 	}
 }
 
+// familyPaid wants of the family what its offering says, from the ledger: fees at
+// half price, a notice for each line, and of the pool no more for a line than its
+// share.
+func familyPaid(t *testing.T, dir, printed string) {
+	rows, err := database(t, dir).Query(t.Context(), `SELECT raw FROM ledger_entries WHERE account LIKE 'family-%'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raws, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, fees, notices, paid := map[string]bool{}, 0, 0, map[string]int64{}
+	var entries []journal.Entry
+	for _, raw := range raws {
+		e, err := journal.DecodeEntry(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries = append(entries, e)
+		if e.Kind == journal.KindGiven && e.Detail == "bundle" {
+			own[e.Bucket] = true
+		}
+	}
+	for _, e := range entries {
+		switch {
+		case e.Kind == journal.KindRecurring:
+			fees++
+			if e.Amount != 5_000_000 || !strings.Contains(e.Detail, "half-at-first") {
+				t.Errorf("a fee of %d, %q: want half of 10.00 by the promotion half-at-first", e.Amount, e.Detail)
+			}
+		case e.Kind == journal.KindNotice:
+			notices++
+			if e.Ref != "four fifths used" || e.Quantity > 2_000_000 {
+				t.Errorf("notice %q with %d octets left: want four fifths of 10 MB used", e.Ref, e.Quantity)
+			}
+		case e.Kind == journal.KindCharge && e.Unit == "bytes":
+			from, _, _ := strings.Cut(e.Subscription, "-")
+			if own[e.Bucket] {
+				from += "'s bundle"
+			}
+			paid[from] += e.Amount
+		case e.Kind == journal.KindCharge:
+			paid["money"] += e.Amount
+		case e.Kind == journal.KindOverrun:
+			t.Errorf("overrun %+v: there was money left", e)
+		}
+	}
+	want := map[string]int64{"parent's bundle": 10_000_000, "child's bundle": 10_000_000, "parent": 2_000_000, "child": 1_250_000, "money": 750}
+	if fees != 2 || notices != 2 || !maps.Equal(paid, want) {
+		t.Errorf("%d fees, %d notices, octets paid %v; want 2, 2, %v", fees, notices, paid, want)
+	}
+	if n := strings.Count(printed, "the NAS acknowledged a CoA to 1/1 Mbit/s"); n != 2 {
+		t.Errorf("%d throttled lines were printed, want 2", n)
+	}
+	statement := printed[max(0, strings.Index(printed, "statement of family-")):]
+	for _, part := range []string{"half-at-first", "notice four fifths used", "-5.00", "closing                                             9.99925"} {
+		if !strings.Contains(statement, part) {
+			t.Errorf("the family's statement as printed lacks %q", part)
+		}
+	}
+}
+
 // tamper raises one balance by a micro-unit, behind the books' back.
 func tamper(t *testing.T, dir string) {
 	db := database(t, dir)
-	tag, err := db.Exec(t.Context(), `UPDATE ledger_balances SET amount = amount + 1 WHERE account = 'income/usage' AND slot =
-		(SELECT min(slot) FROM ledger_balances WHERE account = 'income/usage')`)
+	tag, err := db.Exec(t.Context(), `UPDATE ledger_balances SET amount = amount + 1 WHERE account = 'income/usage' AND unit = 'EUR' AND slot =
+		(SELECT min(slot) FROM ledger_balances WHERE account = 'income/usage' AND unit = 'EUR')`)
 	if err != nil || tag.RowsAffected() != 1 {
 		t.Fatalf("%d balances were altered, %v", tag.RowsAffected(), err)
 	}

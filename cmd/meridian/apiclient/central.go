@@ -195,6 +195,14 @@ func (c *Client) Subscribe(ctx context.Context, key string, list []Subscriber) e
 	return c.post(ctx, "/v1/subscribers", key, map[string]any{"subscribers": list}, nil)
 }
 
+// AddSubscription gives an account that exists another subscription; of s, what is
+// the customer's and the account's is left as it is.
+func (c *Client) AddSubscription(ctx context.Context, key string, s Subscriber) error {
+	return c.post(ctx, "/v1/subscriptions", key, map[string]string{
+		"id": s.SubscriptionID, "account": s.AccountID, "home": s.Home, "login": s.Login, "password": s.Password, "offering": s.Offering,
+	}, nil)
+}
+
 // Deposit pays money in. Repeated with its key it has one effect.
 func (c *Client) Deposit(ctx context.Context, key string, d Deposit) error {
 	return c.post(ctx, "/v1/deposits", key, d, nil)

@@ -77,6 +77,7 @@ type demo struct {
 	began   time.Time
 	failed  bool      // a step of the set-up failed
 	paid    []payment // while the link was cut
+	family  *family
 }
 
 // Run sets the system up, tells the story, and leaves it running until ctx ends

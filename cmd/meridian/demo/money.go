@@ -139,7 +139,10 @@ func (d *demo) accountsAddUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return d.printStatement(&s)
+	if err := d.printStatement(&s); err != nil {
+		return err
+	}
+	return d.familyStatement(ctx)
 }
 
 // tellingStatement is that of somebody who paid and used the service, if there is

@@ -32,7 +32,7 @@ func (d *demo) story(ctx context.Context) error {
 		name, what string
 		during     func(context.Context) error
 	}{
-		{phaseOnline, "subscribers log in and use the service", nil},
+		{phaseOnline, "subscribers log in and use the service", d.familyJoins},
 		{verify.PhaseLinkCut, "the link is a black hole; the centre lives, takes payments and changes a price", d.linkCut},
 		{verify.PhaseCentreKilled, "the centre is killed too", d.centreKilled},
 		{verify.PhaseLeaderKilled, "the leader is killed in mid-traffic, later started again", d.leaderKilled},
@@ -122,15 +122,19 @@ func (d *demo) linkCut(ctx context.Context) error {
 		return err
 	}
 	d.out.line("  the centre took %d payments and published %s", len(d.paid), price)
-	ctx, cancel := context.WithTimeout(ctx, failoverTimeout)
+	wait, cancel := context.WithTimeout(ctx, failoverTimeout)
 	defer cancel()
-	return apiclient.Await(ctx, func(ctx context.Context) error {
+	err = apiclient.Await(wait, func(ctx context.Context) error {
 		_, s, err := d.leader(ctx)
 		if err == nil && s.LinkConnected {
 			err = errors.New("the region has not noticed that the link is gone")
 		}
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	return d.familyThrottled(ctx)
 }
 
 func (d *demo) centreKilled(context.Context) error { return d.plant.KillCentre() }

@@ -18,6 +18,7 @@ const Currency = "EUR"
 const (
 	OfferingPrepaid = "prepaid-volume"
 	OfferingFlat    = "flat-home"
+	OfferingFamily  = "family"
 )
 
 // Deposits: most prepaid subscribers paid in enough, some hardly anything, so

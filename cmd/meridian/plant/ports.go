@@ -15,7 +15,7 @@ var ErrPortTaken = errors.New("address is in use")
 // a clash is named before anything is started.
 func (l Layout) FreePorts(ctx context.Context) error {
 	tcp := []string{l.CentreHTTP(), l.CentreLink(), l.RelayLink()}
-	var udp []string
+	udp := []string{l.NASCoA(l.Nodes + 1).String()}
 	for n := 1; n <= l.Nodes; n++ {
 		tcp = append(tcp, l.NodeHTTP(n), l.at(1, n, portRaft), l.at(1, n, portForward), l.at(1, n, portGossip))
 		udp = append(udp, l.Auth(n).String(), l.Acct(n).String(), l.at(1, n, portGossip), l.NASCoA(n).String())

@@ -55,7 +55,7 @@ func (p *Plant) Found(ctx context.Context) error {
 		}
 	}
 	nas := []apiclient.NAS{{ID: ConsoleNAS, Address: "127.0.0.1"}}
-	for n := 1; n <= p.State.Nodes; n++ {
+	for n := 1; n <= p.State.Nodes+1; n++ { // the last one is the family's
 		coa := p.NASCoA(n)
 		nas = append(nas, apiclient.NAS{ID: p.NASID(n), Address: coa.Addr().String(), CoA: coa.String()})
 	}

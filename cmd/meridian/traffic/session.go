@@ -291,9 +291,9 @@ func (t *Traffic) write(b *box, ev radtest.Event, timeout bool) error {
 	if ev.Session != nil {
 		r.SessionID = ev.Session.ID
 	}
-	rec := verify.WitnessRecord{Acked: line(r)}
+	rec := verify.WitnessRecord{Acked: Line(r)}
 	if timeout {
-		rec = verify.WitnessRecord{Timeout: line(r)}
+		rec = verify.WitnessRecord{Timeout: Line(r)}
 	}
 	err := t.cfg.Witness.Record(rec)
 	if err != nil {

@@ -151,15 +151,15 @@ func (t *Traffic) newBox(n NAS) (*box, error) {
 		}
 	}
 	if w := t.cfg.Witness; w != nil {
-		c.OnSent = func(r radtest.Record) { w.Note(verify.WitnessRecord{Sent: line(r)}) }
+		c.OnSent = func(r radtest.Record) { w.Note(verify.WitnessRecord{Sent: Line(r)}) }
 	}
 	var err error
 	b.NAS, err = radtest.NewNAS(c, t.cfg.Logger)
 	return b, err
 }
 
-// line is a record as the witness writes it.
-func line(r radtest.Record) *verify.WitnessAcct {
+// Line is a record as the witness writes it.
+func Line(r radtest.Record) *verify.WitnessAcct {
 	a := &verify.WitnessAcct{
 		NAS: r.NAS, ID: r.SessionID, Event: r.At.Unix(), Start: r.At.Unix() - int64(r.Usage.SessionS),
 		Seconds: int64(r.Usage.SessionS), In: r.Usage.In, Out: r.Usage.Out,
