@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"reflect"
 	"testing"
 	"time"
 
@@ -69,7 +70,7 @@ func (l *line) left() money.Amount {
 	l.r.level()
 	v := l.r.nodes[0].state.Account("x")[0]
 	for _, n := range l.r.nodes {
-		if n.up && n.state.Account("x")[0] != v {
+		if n.up && !reflect.DeepEqual(n.state.Account("x")[0], v) {
 			l.t.Errorf("node %s has %+v, node %s %+v", n.id, n.state.Account("x")[0], l.r.nodes[0].id, v)
 		}
 	}
