@@ -6,6 +6,7 @@
 package rerating
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -24,6 +25,7 @@ type Version struct {
 	plan  *rating.Plan
 	meter int // component that meters sessions, −1 = usage is free
 	hash  [32]byte
+	odd   string // why no record follows from its quantity by this version, "" = it may
 }
 
 // unit is what the version meters sessions in, "" when usage is free.
@@ -44,8 +46,27 @@ func NewVersion(o *tariff.Offering) (*Version, error) {
 	if u := o.Metering(); u != nil {
 		v.meter = plan.Component(u.Name)
 	}
+	meters := 0
+	for i := range o.Usage {
+		if o.Usage[i].Meters(o) {
+			meters++
+		}
+	}
+	switch {
+	case meters == 0: // whatever else it has, usage costs nothing
+	case meters > 1:
+		v.odd = "the corrected version meters it by more than one component"
+	case len(o.Allowances) > 0:
+		v.odd = "the corrected version has allowances"
+	case !plan.Resumes(v.meter):
+		v.odd = notByQuantity
+	}
 	return v, nil
 }
+
+// notByQuantity is why records with parts, or with prices by the time of use, are
+// left as they are.
+const notByQuantity = "its price does not follow from its quantity alone"
 
 // Priced is what a record comes to.
 type Priced struct {
@@ -61,8 +82,8 @@ func (v *Version) Price(start int64, u *journal.UsageRecord) (Priced, error) {
 	if v.meter < 0 {
 		return Priced{After: u.Before}, nil
 	}
-	if !v.plan.Resumes(v.meter) || len(u.Parts) > 0 {
-		return Priced{}, fmt.Errorf("%w: by %s version %d its price does not follow from its quantity alone", ErrRecord, v.ID, v.Version)
+	if v.odd != "" || len(u.Parts) > 0 {
+		return Priced{}, fmt.Errorf("%w by %s version %d: %s", ErrRecord, v.ID, v.Version, cmp.Or(v.odd, notByQuantity))
 	}
 	quantity := u.Seconds
 	if v.plan.Unit(v.meter) == tariff.Bytes {
@@ -86,6 +107,21 @@ func (v *Version) Price(start int64, u *journal.UsageRecord) (Priced, error) {
 		list[i] = pieces[i].Slice()
 	}
 	return Priced{Slices: rating.Canonical(list), After: after.State, Amount: after.Charged - before.Charged}, nil
+}
+
+// PriceAfter prices a record that another version rated. Where that one did not
+// meter, the record does not say what its session had used before it: that is then
+// what the session had counted in all, without the record's own.
+func (v *Version) PriceAfter(old *Version, start int64, u *journal.UsageRecord) (Priced, error) {
+	if old.meter >= 0 || v.meter < 0 {
+		return v.Price(start, u)
+	}
+	again := *u
+	total, own := v.quantity(u.CumulativeIn+u.CumulativeOut, u.CumulativeSeconds), v.quantity(u.InOctets+u.OutOctets, u.Seconds)
+	if again.Before = (rating.State{Quantity: total - own}); total < own {
+		return Priced{}, fmt.Errorf("%w: its session had counted %d in all, and it has %d of them", ErrRecord, total, own)
+	}
+	return v.Price(start, &again)
 }
 
 // quantity is what the version meters of a session's counters.

@@ -1,6 +1,7 @@
 package rerating
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -220,10 +221,10 @@ func (s *Service) record(ctx context.Context, tx store.Tx, x *run, rec Record, m
 	case u.TariffHash != x.old.hash:
 		rec.Odd = "it was rated by other content than the catalog has"
 	default:
-		priced, err = x.new.Price(rec.Entry.Session.Start, u)
+		priced, err = x.new.PriceAfter(x.old, rec.Entry.Session.Start, u)
 	}
 	if errors.Is(err, ErrRecord) {
-		rec.Odd, err = "its price does not follow from its quantity alone", nil
+		rec.Odd, err = cmp.Or(x.new.odd, notByQuantity), nil
 	}
 	if err != nil {
 		return c, false, err
