@@ -366,6 +366,7 @@ func (t *Trial) bonus(e *Event, c *contracted, at int64, lang why.Language, out 
 	}
 	for _, b := range list {
 		c.p.give(b.Gives, int64(b.Amount), at)
+		t.settle(c.p, &charging.Result{})
 		r.Promotions = append(r.Promotions, Off{b.Promotion, b.Name, b.Amount.String(), b.Gives})
 		r.explain(lang, "bonus", &why.Charge{Kind: why.Bonus, Component: b.Name, Currency: c.p.v.Currency, Amount: b.Amount})
 	}

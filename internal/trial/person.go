@@ -33,7 +33,16 @@ type renewal struct {
 	bucket    *charging.Bucket
 	allowance *tariff.Allowance
 	until     time.Time
-	pool      string // "" = not shared
+	pool      *pool // nil = not shared
+	period    int   // of the pool, for which the child's limit is
+}
+
+// pool is an allowance that subscriptions share: it is given anew once, whoever of
+// them comes first.
+type pool struct {
+	value        int64
+	began, until time.Time
+	period       int
 }
 
 // counted is the state of a component that is counted by period.
@@ -66,10 +75,11 @@ func (t *Trial) person(e *Event, v *version, at int64) *person {
 			_, r.until = within(*a.Every, a.Anchor, p.began, p.began)
 		}
 		if s := a.Shared; s != nil {
-			r.pool = s.Pool + "/" + a.Name
-			if _, known := t.pools[r.pool]; !known {
-				t.pools[r.pool] = b.Value
+			key := s.Pool + "/" + a.Name
+			if t.pools[key] == nil {
+				t.pools[key] = &pool{value: b.Value, began: p.began, until: r.until}
 			}
+			r.pool, r.period = t.pools[key], t.pools[key].period
 			if s.PerChild > 0 {
 				b.Limit = &charging.Limit{Left: s.PerChild}
 			}
@@ -96,19 +106,35 @@ func (t *Trial) person(e *Event, v *version, at int64) *person {
 func (t *Trial) renew(p *person, at time.Time) {
 	for i := range p.renewals {
 		r := &p.renewals[i]
-		b := r.bucket
-		if r.pool != "" {
-			b.Value = t.pools[r.pool]
+		if r.pool != nil {
+			r.share(p, at)
+			continue
 		}
 		for r.allowance.Every != nil && !at.Before(r.until) {
-			b.Value = kept(r.allowance, b.Value)
-			if b.Limit != nil {
-				b.Limit.Left = r.allowance.Shared.PerChild
-			}
+			r.bucket.Value = kept(r.allowance, r.bucket.Value)
 			_, r.until = within(*r.allowance.Every, r.allowance.Anchor, p.began, r.until)
 			p.rearm(r.allowance.Name)
 		}
 	}
+}
+
+// share gives the pool anew when its period has ended, and lets the child see what
+// it holds.
+func (r *renewal) share(p *person, at time.Time) {
+	q := r.pool
+	for r.allowance.Every != nil && !at.Before(q.until) {
+		q.value = kept(r.allowance, q.value)
+		_, q.until = within(*r.allowance.Every, r.allowance.Anchor, q.began, q.until)
+		q.period++
+	}
+	if r.period != q.period {
+		r.period = q.period
+		if r.bucket.Limit != nil {
+			r.bucket.Limit.Left = r.allowance.Shared.PerChild
+		}
+		p.rearm(r.allowance.Name)
+	}
+	r.bucket.Value = q.value
 }
 
 // kept is a renewed allowance: the new amount, with what the rollover keeps.

@@ -61,8 +61,8 @@ func (t *Trial) one(e *Event, v *version, component int, u rating.Use, lang why.
 // settle keeps what shared buckets have left, and what is owed.
 func (t *Trial) settle(p *person, r *charging.Result) {
 	for i := range p.renewals {
-		if x := &p.renewals[i]; x.pool != "" {
-			t.pools[x.pool] = x.bucket.Value
+		if x := &p.renewals[i]; x.pool != nil {
+			x.pool.value = x.bucket.Value
 		}
 	}
 	sum, err := money.Add(p.owed, r.Overrun)

@@ -25,7 +25,7 @@ type Trial struct {
 	balances map[string]map[string]Balance // by subscription and balance
 	people   map[[2]string]*person         // by subscription and offering
 	under    map[string]*contracted        // by subscription: those that were activated
-	pools    map[string]int64              // value of shared buckets, by pool and allowance
+	pools    map[string]*pool              // shared buckets, by pool and allowance
 	faults   faults
 }
 
@@ -60,7 +60,7 @@ func ready(o tariff.Offering, tables map[string]*rating.Prefixes) (*version, err
 // New makes the offerings of a sheet ready. Versions of one id are numbered by
 // valid_from. The error names the part that cannot be rated, each a *tariff.Fault.
 func New(offerings []tariff.Offering, tables map[string]*rating.Prefixes) (*Trial, error) {
-	t := &Trial{offerings: map[string][]*version{}, balances: map[string]map[string]Balance{}, people: map[[2]string]*person{}, under: map[string]*contracted{}, pools: map[string]int64{}}
+	t := &Trial{offerings: map[string][]*version{}, balances: map[string]map[string]Balance{}, people: map[[2]string]*person{}, under: map[string]*contracted{}, pools: map[string]*pool{}}
 	sorted := slices.Clone(offerings)
 	slices.SortStableFunc(sorted, func(a, b tariff.Offering) int { return cmp.Compare(a.ValidFrom, b.ValidFrom) })
 	for i := range sorted {
