@@ -153,8 +153,23 @@ func TestContractFreePeriodIsReported(t *testing.T) {
 	o.OneTime, o.Recurring = nil, o.Recurring[:1]
 	o.Promotions = []tariff.Promotion{{ID: "free", Name: "First month free", Kind: tariff.Trial, Periods: 1}}
 	r := newRegion(t, 0, o)
-	r.want("free", r.fees(), "recurring access 01-15T09:00 0.00 (17 of 31 days; price 17.00; First month free (free) -17.00)")
+	r.want("free", r.fees(), "owed access 01-15T09:00 0.00 (17 of 31 days; price 17.00; First month free (free) -17.00)")
 	r.want("served", r.login("s").Reason, command.ReasonNone)
 	r.until("2027-02-01T08:00:00Z")
 	r.want("lapsed", r.login("s2").Reason, command.ReasonUnpaid)
+}
+
+// A fee that a promotion makes nothing is served to a subscriber who has no bucket
+// here: there is nothing to pay.
+func TestContractFreePeriodNeedsNoBucket(t *testing.T) {
+	o := threeFees("trial", 31*eur)
+	o.OneTime, o.Recurring = nil, o.Recurring[:1]
+	o.Promotions = []tariff.Promotion{{ID: "free", Name: "First month free", Kind: tariff.Trial, Periods: 1}}
+	r := newRegion(t, 0, o)
+	r.feed(feed.KindSubscription, "sub2", &feed.Subscription{ID: "sub2", Account: "b", Login: "v", Offering: o.ID})
+	r.tick(10)
+	r.want("lapsed", r.s.subscriptions["sub2"].Lapsed, false)
+	r.want("told of, for both", strings.Count(r.fees(), "First month free"), 2)
+	r.until("2027-02-01T08:00:00Z")
+	r.want("lapsed when the fee is due", r.s.subscriptions["sub2"].Lapsed, true)
 }

@@ -172,9 +172,8 @@ func (s *State) renewSoon(sub *Subscription) {
 
 // payBill pays charges at once, all or nothing.
 func (s *State) payBill(sub *Subscription, unit journal.Unit, bill []contract.Charge) bool {
-	price, reported := int64(0), false
+	price := int64(0)
 	for i := range bill {
-		reported = reported || len(bill[i].Off) > 0
 		sum, err := money.Add(money.Amount(price), bill[i].Amount)
 		if err != nil {
 			return false
@@ -182,7 +181,7 @@ func (s *State) payBill(sub *Subscription, unit journal.Unit, bill []contract.Ch
 		price = int64(sum)
 	}
 	buckets := s.usable(sub.Account, unit)
-	if have := s.gather(buckets, price); have < price || reported && len(buckets) == 0 { // what promotions took is told of by a bucket's entry
+	if have := s.gather(buckets, price); have < price {
 		for _, b := range buckets {
 			s.settle(b)
 		}
@@ -210,8 +209,8 @@ func (s *State) gather(buckets []*balance.Bucket, price int64) (have int64) {
 }
 
 // payCharge spends a charge by entries that name it, one for each bucket. A charge
-// that promotions made nothing has an entry too. What buckets cannot pay is owed
-// when owe is set.
+// that promotions made nothing has an entry too: where there is no bucket, nothing
+// is owed. What buckets cannot pay is owed when owe is set.
 func (s *State) payCharge(sub *Subscription, unit journal.Unit, buckets []*balance.Bucket, c *contract.Charge, owe bool) {
 	e := journal.Entry{Kind: journal.KindRecurring, Account: sub.Account, Subscription: sub.ID, Unit: unit, Ref: chargeRef(sub.ID, c), Detail: chargeDetail(c)}
 	if c.Kind == contract.OneTime {
@@ -232,7 +231,7 @@ func (s *State) payCharge(sub *Subscription, unit journal.Unit, buckets []*balan
 		e.Bucket, e.Amount = b.ID, n
 		s.emit(e)
 	}
-	if owe && left > 0 {
+	if owe && left > 0 || len(buckets) == 0 && c.Amount == 0 && len(c.Off) > 0 {
 		e.Kind, e.Bucket, e.Amount = journal.KindOwed, "", left
 		s.emit(e)
 	}

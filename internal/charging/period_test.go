@@ -48,3 +48,30 @@ func TestEventsOfAPeriodBuyTheirOwnSteps(t *testing.T) {
 		}
 	}
 }
+
+// A minimum is of what is priced: usage that an allowance pays for in full costs
+// nothing, in however many reports it comes.
+func TestAMinimumIsNotOfWhatAnAllowancePays(t *testing.T) {
+	o := newOffering()
+	o.Usage = []tariff.Usage{{Name: "usage", Unit: tariff.Seconds, MinEvent: 300_000, Rates: []tariff.Rate{{Price: tariff.Price{Amount: 1000, Per: 1}}}}}
+	o.Allowances = []tariff.Allowance{{Name: "mins", Unit: tariff.Seconds, Amount: 3600, Step: 60}}
+	plan, err := rating.Compile(o, rating.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, reports := range [][]int64{{20}, {10, 10}, {60, 10, 50}} {
+		mins := &Bucket{ID: "mins", Name: "mins", Unit: tariff.Seconds, Value: 120, Terms: NewTerms(o, plan, &o.Allowances[0])}
+		cash := &Bucket{ID: "m", Name: tariff.MoneyBalance, Unit: tariff.Money, Priority: 1, Value: 1_000_000}
+		w, s := NewWallet(0, mins, cash), Session{}
+		var r Result
+		for _, n := range reports {
+			if err := Debit(plan, &s, w, rating.Use{Quantity: n}, Owe, &r); err != nil || r.Cost != 0 || s.State.Charged != 0 || cash.Value != 1_000_000 {
+				t.Errorf("%d of %v: cost %s, charged %s, %d left, %v", n, reports, r.Cost, s.State.Charged, cash.Value, err)
+			}
+		}
+		mins.Value = 0 // what comes next is priced, and has the minimum
+		if err := Debit(plan, &s, w, rating.Use{Quantity: 50}, Owe, &r); err != nil || r.Cost != 300_000 || cash.Value != 700_000 {
+			t.Errorf("after %v: cost %s, %d left, %v", reports, r.Cost, cash.Value, err)
+		}
+	}
+}

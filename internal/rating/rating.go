@@ -171,11 +171,12 @@ func (p *Plan) Fit(dst []Priced, c Context, s Tally, u Use, budget money.Amount)
 // Skip passes over quantity that something else pays for: an allowance. It counts
 // as used and for the position in steps and tiers; covered, at least quantity, is
 // to where the allowance has paid ahead in steps of its own. The fee of an event
-// that begins with it is not due, unless keepFee.
+// that begins with it is not due, unless keepFee; nor is a minimum, which is of
+// what is priced.
 func (p *Plan) Skip(c Context, s Tally, quantity, covered int64, keepFee bool) Tally {
 	s.Covered = max(s.Covered, s.paid()+covered)
 	s.Quantity += quantity
-	s.Rule, s.HasUsage = 0, true
+	s.Rule = 0
 	if !keepFee {
 		s.Started = true
 	}
