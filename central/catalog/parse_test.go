@@ -3,8 +3,10 @@ package catalog
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"meridian/central/fault"
+	"meridian/internal/tariff"
 )
 
 const flat = `id: flat
@@ -33,6 +35,13 @@ func TestParse(t *testing.T) {
 profile: {session_limit: 1, interim: 60}, overrun: owed},`, maxOfferings+1) + "]"
 	if _, err := Parse("request", []byte(many)); !fault.Is(err, fault.Invalid) {
 		t.Errorf("%d offerings: got %v", maxOfferings+1, err)
+	}
+	volume, err := Parse("request", []byte(strings.Replace(flat, "overrun: owed", "overrun: owed\nusage: [{name: data, unit: bytes, rates: [{mode: volume, tiers: [{up_to: 1GB, price: 2 per GB}, {price: 1 per GB}]}]}]\nreservation: {quota: 10 MB, ttl: 300s}", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := number(volume, map[string]tariff.Offering{}, time.Unix(1, 0)); err == nil || !strings.Contains(err.Error(), "usage[0].rates[0].mode") {
+		t.Errorf("volume tiers: got %v", err)
 	}
 	csv := strings.Replace(flat, "overrun: owed", "overrun: owed\nusage: [{name: calls, unit: seconds, prefixes_csv: zones.csv, rates: [{price: 0.1 per minute}]}]", 1)
 	if _, err := Parse("request", []byte(csv)); err == nil || !strings.Contains(err.Error(), "prefixes_csv") {

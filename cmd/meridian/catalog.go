@@ -136,7 +136,7 @@ func checkSheet(name string, tables map[string]*rating.Prefixes) (checkedFile, e
 	for i := range offerings {
 		o := &offerings[i]
 		c := checkedOffering{ID: o.ID, Name: o.Name, Live: true}
-		for _, fault := range tariff.Faults(o.Live()) {
+		for _, fault := range tariff.Faults(o.Publishable()) {
 			c.Live, c.NotLive = false, append(c.NotLive, fault.Path)
 		}
 		f.Offerings = append(f.Offerings, c)

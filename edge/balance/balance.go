@@ -181,7 +181,7 @@ func (b *Bucket) Grant(granted, reclaimTo, allowance int64) error {
 }
 
 // Before orders buckets as charging walks them: priority, then expiry (never
-// comes last), then id.
+// comes last), then what was given for an allowance before other money, then id.
 func Before(a, b *Bucket) int {
 	if a.Priority != b.Priority {
 		return a.Priority - b.Priority
@@ -192,6 +192,11 @@ func Before(a, b *Bucket) int {
 		return -1
 	case ax > bx:
 		return 1
+	case a.given() != b.given():
+		if a.given() {
+			return -1
+		}
+		return 1
 	case a.ID < b.ID:
 		return -1
 	case a.ID > b.ID:
@@ -199,3 +204,6 @@ func Before(a, b *Bucket) int {
 	}
 	return 0
 }
+
+// given tells whether the bucket was made for an allowance.
+func (b *Bucket) given() bool { return b.Made != nil && b.Made.Allowance != "" }

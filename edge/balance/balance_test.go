@@ -53,13 +53,13 @@ func TestGrantRefusesNegativeTotals(t *testing.T) {
 }
 
 func TestOrder(t *testing.T) {
-	a := []*Bucket{{ID: "never"}, {ID: "b", Expires: 5}, {ID: "a", Expires: 5}, {ID: "first", Priority: -1}, {ID: "soon", Expires: 1}}
+	a := []*Bucket{{ID: "never"}, {ID: "b", Expires: 5}, {ID: "a", Expires: 5}, {ID: "first", Priority: -1}, {ID: "soon", Expires: 1}, {ID: "z", Made: &Made{Allowance: "minutes"}}}
 	slices.SortFunc(a, Before)
 	var got []string
 	for _, b := range a {
 		got = append(got, b.ID)
 	}
-	if want := []string{"first", "soon", "a", "b", "never"}; !slices.Equal(got, want) {
+	if want := []string{"first", "soon", "a", "b", "z", "never"}; !slices.Equal(got, want) {
 		t.Fatalf("got %v, want %v", got, want)
 	}
 }

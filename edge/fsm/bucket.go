@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"cmp"
 	"slices"
 
 	"meridian/edge/balance"
@@ -36,12 +37,15 @@ func spends(b *balance.Bucket, unit journal.Unit, now int64) bool {
 	return b.Unit == unit && (b.Expires == 0 || b.Expires > now) && (b.Made == nil || b.Made.Allowance == "")
 }
 
-// refund gives money back by an entry: to the first bucket that is not expired, or
-// else to one that is made for it.
+// refund gives money back by an entry: to the bucket that is not expired and lasts
+// longest, so that nothing which came from money for good ends with a bonus, or else
+// to one that is made for it.
 func (s *State) refund(e journal.Entry) {
 	var b *balance.Bucket
 	if usable := s.usable(e.Account, e.Unit); len(usable) > 0 {
-		b = usable[0]
+		b = slices.MaxFunc(usable, func(a, b *balance.Bucket) int {
+			return cmp.Compare(uint64(a.Expires)-1, uint64(b.Expires)-1) // 0 = never: the largest
+		})
 	} else {
 		b = s.makeBucket(e.Account, e.Unit, 0, balance.Made{})
 	}

@@ -128,6 +128,19 @@ func TestARefundNeverGoesIntoAnExpiredBucket(t *testing.T) {
 	r.want("and there", b.Available()+b.H, 6_000_000)
 }
 
+// What money for good has paid does not come back into a bonus that ends tomorrow.
+func TestARefundGoesToWhatLastsLongest(t *testing.T) {
+	r := newRegion(t, 20*eur, volumes())
+	r.login("s1")
+	r.acct(command.Start, "s1", t0, 0, 0)
+	r.acct(command.Interim, "s1", t0, 3000, 900_000_000)
+	r.ok(&command.CutAll{Limit: 10})
+	r.feed(feed.KindLease, "a/bonus", &feed.Lease{Bucket: "a/bonus", Account: "a", Unit: "EUR", Epoch: 1, ExpiresAt: t0 + 86400})
+	r.acct(command.Interim, "s1", t0, 6000, 1_100_000_000)
+	last := r.entries[len(r.entries)-1]
+	r.want("given back", fmt.Sprint(last.Kind, last.Amount, last.Bucket), "refund 4600000a/cash")
+}
+
 // Bytes and minutes of one session, each with a price of its own.
 func TestTwoComponentsOfOneSession(t *testing.T) {
 	o := perGigabyte()

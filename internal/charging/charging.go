@@ -85,9 +85,22 @@ func NewWallet(now int64, buckets ...*Bucket) *Wallet {
 }
 
 // Before orders buckets as charging walks them: priority, then expiry (never comes
-// last), then id.
+// last), then allowances before the subscriber's money, then id.
 func Before(a, b *Bucket) int {
-	return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(uint64(a.Expires)-1, uint64(b.Expires)-1), cmp.Compare(a.ID, b.ID))
+	if by := cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(uint64(a.Expires)-1, uint64(b.Expires)-1)); by != 0 {
+		return by
+	}
+	if am := a.Name == tariff.MoneyBalance; am != (b.Name == tariff.MoneyBalance) {
+		return order(am)
+	}
+	return cmp.Compare(a.ID, b.ID)
+}
+
+func order(last bool) int {
+	if last {
+		return 1
+	}
+	return -1
 }
 
 // Add puts another bucket in its place.

@@ -40,6 +40,21 @@ func (o *Offering) Live() error {
 	return errors.Join(faults...)
 }
 
+// Publishable reports what keeps an offering from being published, each a *Fault:
+// what Live reports, and volume tiers. Edges rate those, but what a falling price
+// gives back is not settled rightly where the wallet ran dry on the way.
+func (o *Offering) Publishable() error {
+	faults := []error{o.Live()}
+	c := check{faults: &faults}
+	for i := range o.Usage {
+		for j := range o.Usage[i].Rates {
+			at := c.in("usage[%d].rates[%d]", i, j)
+			at.need(o.Usage[i].Rates[j].Mode != Volume, "mode", Volume, "what a falling price gives back to an empty wallet is not settled yet: use graduated")
+		}
+	}
+	return errors.Join(faults...)
+}
+
 func (p *Profile) live(c check, o *Offering) {
 	c.need(p.Garden == "", "garden", p.Garden, notLive)
 	c.need(len(p.BarZones) == 0, "bar_zones", len(p.BarZones), notLive)

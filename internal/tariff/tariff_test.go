@@ -170,6 +170,23 @@ func TestLiveNamesWhatEdgesCannotRun(t *testing.T) {
 	}
 }
 
+// Volume tiers run at an edge that has them, and are not published.
+func TestVolumeTiersAreNotPublished(t *testing.T) {
+	o := sample()
+	o.Usage = []Usage{{Name: "data", Unit: Bytes, Rates: []Rate{{Mode: Volume, Tiers: []Tier{{UpTo: 100, Price: Price{9, 1}}, {Price: Price{5, 1}}}}}}}
+	if err := o.Live(); err != nil {
+		t.Errorf("an edge would refuse it: %v", err)
+	}
+	got := Faults(o.Publishable())
+	if len(got) != 1 || got[0].Path != "usage[0].rates[0].mode" || got[0].Remedy == "" {
+		t.Errorf("got %v, want the mode named", got)
+	}
+	o.Usage[0].Rates[0].Mode = Graduated
+	if err := o.Publishable(); err != nil {
+		t.Errorf("graduated tiers: %v", err)
+	}
+}
+
 func TestCalendarArithmetic(t *testing.T) {
 	if DayNumber(1970, 1, 1) != 0 || DayNumber(2026, 11, 25) != 20782 {
 		t.Fatal(DayNumber(1970, 1, 1), DayNumber(2026, 11, 25))
