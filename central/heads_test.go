@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"meridian/central/cockroach"
 	"meridian/central/cockroach/testdb"
 	"meridian/central/store/storetest"
 	"meridian/internal/journal"
@@ -43,12 +44,18 @@ func read(t *testing.T, url string) string {
 // A region whose leader sends other entries than a node has signed is held, says
 // so wherever a person looks, and speaks again once a person released it.
 func TestHeldRegionIsReleasedByAPerson(t *testing.T) {
+	t.Run("plain", func(t *testing.T) { heldRegionIsReleased(t, nil) })
+	t.Run("first commits fail", func(t *testing.T) { heldRegionIsReleased(t, cockroach.FailFirstCommit) })
+}
+
+func heldRegionIsReleased(t *testing.T, beforeCommit func(string, int) error) {
 	ca, err := identity.NewCA("test", time.Now(), time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg := config(t, testdb.New(t), ca)
 	cfg.Authority = ca.Certificate()
+	cfg.Database.BeforeCommit = beforeCommit
 	if cfg.Registry, err = metrics.NewRegistry(); err != nil {
 		t.Fatal(err)
 	}

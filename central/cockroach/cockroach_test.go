@@ -72,11 +72,16 @@ func opened(t *testing.T, url string, cfg cockroach.Config) (central.Backend, fu
 
 func TestContract(t *testing.T) { storetest.Run(t, opener(cockroach.DefaultConfig())) }
 
-// Every closure of the suite must be repeatable: each one's first commit fails.
-func TestContractWithFailingCommits(t *testing.T) {
+// failing is the configuration under which every transaction's first commit fails.
+func failing() cockroach.Config {
 	cfg := cockroach.DefaultConfig()
 	cfg.BeforeCommit = cockroach.FailFirstCommit
-	storetest.Run(t, opener(cfg))
+	return cfg
+}
+
+// Every closure of the suite must be repeatable: each one's first commit fails.
+func TestContractWithFailingCommits(t *testing.T) {
+	storetest.Run(t, opener(failing()))
 }
 
 func TestMigrateConcurrentlyAndAgain(t *testing.T) {

@@ -93,10 +93,10 @@ func TestMigrationsRunWhileServersServe(t *testing.T) {
 			}
 		}
 	}
-	serve(open(t, url, cockroach.DefaultConfig()))
-	serve(open(t, url, cockroach.DefaultConfig()))
+	serve(open(t, url, failing()))
+	serve(open(t, url, failing()))
 	flow("before", 10)
-	newer := open(t, url, cockroach.DefaultConfig())
+	newer := open(t, url, failing())
 	steps := 0
 	err := newer.MigrateWith(t.Context(), next(t), time.Minute, func(string) { steps++; flow("between the steps", 5) })
 	if err != nil || steps != 5 {
@@ -116,7 +116,7 @@ func TestMigrationsRunWhileServersServe(t *testing.T) {
 	w.Drain()
 	w.CheckBooks()
 	// A server of this version starts beside the newer schema.
-	if err := open(t, url, cockroach.DefaultConfig()).Migrate(t.Context()); err != nil {
+	if err := open(t, url, failing()).Migrate(t.Context()); err != nil {
 		t.Errorf("this version on the newer schema: %v", err)
 	}
 }

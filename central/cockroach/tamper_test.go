@@ -72,7 +72,7 @@ func period(start string, amount int64) journal.Entry {
 func newSQLWorld(t *testing.T) *sqlWorld {
 	t.Helper()
 	s := &sqlWorld{url: testdb.New(t), edge: storetest.NewEdge("north")}
-	s.db = open(t, s.url, cockroach.DefaultConfig())
+	s.db = open(t, s.url, failing())
 	if err := s.db.Migrate(context.Background()); err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,8 @@ import (
 
 const adminToken = "the-admin-token-of-these-tests"
 
-// serverConfig is a centre server on a database.
+// serverConfig is a centre server on a database, in which each transaction's first
+// commit fails.
 func serverConfig(t *testing.T, url string) central.Config {
 	t.Helper()
 	ca, err := identity.NewCA("test", time.Now(), time.Hour)
@@ -56,6 +57,7 @@ func serverConfig(t *testing.T, url string) central.Config {
 	hash := access.HashToken(adminToken)
 	cfg := central.DefaultConfig()
 	cfg.Cluster = "test"
+	cfg.Database.BeforeCommit = cockroach.FailFirstCommit
 	cfg.StoreURL, cfg.HTTPListen, cfg.LinkListen, cfg.LinkTLS = url, "127.0.0.1:0", "127.0.0.1:0", tlsConfig
 	cfg.RegionKeys = map[string]string{"north": keys}
 	cfg.BootstrapTokenHash = hex.EncodeToString(hash[:])
@@ -227,7 +229,9 @@ func TestUnknownOutcomeOfEveryWrite(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			url := testdb.New(t)
 			proxy := testdb.NewProxy(t, url)
-			s := startServer(t, serverConfig(t, proxy.URL()))
+			cfg := serverConfig(t, proxy.URL())
+			cfg.Database.BeforeCommit = nil // the proxy arms by the first transaction that has the row
+			s := startServer(t, cfg)
 			for i, w := range writes() {
 				key := fmt.Sprint("key-", i)
 				prepare(t, url, w.path)
@@ -266,8 +270,8 @@ func TestEveryWriteWithFailingCommits(t *testing.T) {
 	for _, failing := range []bool{false, true} {
 		url := testdb.New(t)
 		cfg := serverConfig(t, url)
-		if failing {
-			cfg.Database.BeforeCommit = cockroach.FailFirstCommit
+		if !failing {
+			cfg.Database.BeforeCommit = nil
 		}
 		s := startServer(t, cfg)
 		for i, w := range writes() {
@@ -298,7 +302,7 @@ func TestUnknownOutcomeOfTheLink(t *testing.T) {
 			w := storetest.NewWorld(t, func(t *testing.T) (central.Backend, func() verify.CentreReader) {
 				url := testdb.New(t)
 				proxy = testdb.NewProxy(t, url)
-				return opened(t, proxy.URL(), cockroach.DefaultConfig())
+				return opened(t, proxy.URL(), failing())
 			})
 			w.Subscriber("u1", "north")
 			w.Deposit("u1", "k", 10_000_000)

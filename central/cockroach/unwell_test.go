@@ -16,7 +16,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"meridian/central"
-	"meridian/central/cockroach"
 	"meridian/central/cockroach/testdb"
 	"meridian/central/embedded"
 	"meridian/central/regions"
@@ -144,7 +143,7 @@ func TestRestartedDatabaseCostsNoRequest(t *testing.T) {
 // and the caller is told to repeat.
 func TestConnectionLostBeforeTheCommit(t *testing.T) {
 	proxy := testdb.NewProxy(t, testdb.New(t))
-	db := open(t, proxy.URL(), cockroach.DefaultConfig())
+	db := open(t, proxy.URL(), failing())
 	if err := db.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
