@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -41,6 +42,34 @@ func read(t *testing.T, url string) string {
 	return string(body)
 }
 
+// lines is a log that a test reads.
+type lines chan string
+
+// Write drops what nobody reads.
+func (l lines) Write(b []byte) (int, error) {
+	select {
+	case l <- string(b):
+	default:
+	}
+	return len(b), nil
+}
+
+// until waits for a line with all of the words.
+func (l lines) until(t *testing.T, words ...string) {
+	t.Helper()
+	for late := time.After(time.Minute); ; {
+		select {
+		case line := <-l:
+			missing := func(w string) bool { return !strings.Contains(line, w) }
+			if !slices.ContainsFunc(words, missing) {
+				return
+			}
+		case <-late:
+			t.Fatalf("no line of the log has %q", words)
+		}
+	}
+}
+
 // A region whose leader sends other entries than a node has signed is held, says
 // so wherever a person looks, and speaks again once a person released it.
 func TestHeldRegionIsReleasedByAPerson(t *testing.T) {
@@ -56,6 +85,8 @@ func heldRegionIsReleased(t *testing.T, beforeCommit func(string, int) error) {
 	cfg := config(t, testdb.New(t), ca)
 	cfg.Authority = ca.Certificate()
 	cfg.Database.BeforeCommit = beforeCommit
+	log := make(lines, 1000)
+	cfg.Logger = slog.New(slog.NewTextHandler(log, nil))
 	if cfg.Registry, err = metrics.NewRegistry(); err != nil {
 		t.Fatal(err)
 	}
@@ -107,6 +138,7 @@ func heldRegionIsReleased(t *testing.T, beforeCommit func(string, int) error) {
 		got := scrape(t, s)
 		return strings.Contains(got, "\nmeridian_central_alarm{alarm=\"link_refusing\",severity=\"critical\"} 1\n") && !strings.Contains(got, "link_refusals_total{code=\"HELD\"} 0\n")
 	})
+	log.until(t, "alarm=link_refusing", "HELD (")
 	released := post(t, s, "/v1/regions/release", `{"region":"north","reason":"n2 had signed with a test key","discard_heads":true}`)
 	if released["node"] != "n2" {
 		t.Errorf("released %v", released)

@@ -81,8 +81,13 @@ func (n *Node) serveHTTP() error {
 }
 
 func (n *Node) hasLeader(context.Context) error {
-	if silent := time.Since(n.store.LeaderHeard()); silent > n.cfg.StaleAfter {
-		return fmt.Errorf("no leader was heard for %s: a majority of the region's nodes must be up", silent.Round(time.Second))
+	heard := n.store.LeaderHeard()
+	if silent := time.Since(heard); silent > n.cfg.StaleAfter {
+		since := "for " + silent.Round(time.Second).String()
+		if heard.IsZero() {
+			since = "since this node started"
+		}
+		return fmt.Errorf("no leader was heard %s: a majority of the region's nodes must be up", since)
 	}
 	return nil
 }

@@ -164,7 +164,7 @@ func line(e *journal.Entry) (l Line, ok bool) {
 	case journal.KindRefund:
 		l.Kind, l.Text, l.Amount = LineRefund, e.Ref, amount
 	case journal.KindNotice:
-		l.Kind, l.Text = LineNotice, e.Ref
+		l.Kind, l.Text = LineNotice, e.Ref+": "+e.Subscription
 	case journal.KindBorrowed:
 		l.Kind, l.Amount = LineBorrowed, amount
 	case journal.KindRepaid:

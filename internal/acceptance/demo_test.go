@@ -254,7 +254,7 @@ func familyPaid(t *testing.T, dir, printed string) {
 		t.Errorf("%d throttled lines were printed, want 2", n)
 	}
 	statement := printed[max(0, strings.Index(printed, "statement of family-")):]
-	for _, part := range []string{"half-at-first", "notice four fifths used", "-5.00", "closing                                             9.99925"} {
+	for _, part := range []string{"half-at-first", "notice four fifths used: parent-", "notice four fifths used: child-", "-5.00", "closing                                             9.99925"} {
 		if !strings.Contains(statement, part) {
 			t.Errorf("the family's statement as printed lacks %q", part)
 		}

@@ -391,6 +391,36 @@ func TestClosed(t *testing.T) {
 	}
 }
 
+// Batches go on coming in while the server closes: none is proposed after Close
+// has returned. The race detector saw the wait beside a first proposal.
+func TestCloseAmongProposals(t *testing.T) {
+	ca := testCA(t)
+	theirs, ours := testConfig(t, ca, "north", "n1"), testConfig(t, ca, "north", "n2")
+	for range 30 {
+		leader := &fakeLeader{}
+		srv := serve(t, theirs, leader, "127.0.0.1:0")
+		p := pool(t, ours)
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				for {
+					if _, err := p.Propose(t.Context(), srv.addr, cmds("x")); err != nil {
+						return
+					}
+				}
+			})
+		}
+		eventually(t, "proposals run", func() bool { return srv.Stats().Commands > 10 })
+		srv.Close()
+		if n := leader.inside.Load(); n != 0 {
+			t.Fatalf("%d proposals run after Close", n)
+		}
+		srv.stop()
+		wg.Wait()
+		p.Close()
+	}
+}
+
 func TestConfigReportsEveryFault(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.Silence, cfg.MaxInFlight = cfg.Probe, 0

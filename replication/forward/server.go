@@ -193,19 +193,17 @@ func (s *Server) Propose(stream grpc.BidiStreamingServer[pb.ProposeBatch, pb.Pro
 	s.wg.Go(in.receive) // ends when this handler returns
 	s.wg.Go(in.send)
 	<-ctx.Done()
-	in.proposals.Wait()
 	return status.Error(codes.Unavailable, "stream ended")
 }
 
 // inbound is one stream from one node.
 type inbound struct {
-	s         *Server
-	ctx       context.Context
-	cancel    context.CancelFunc
-	stream    grpc.BidiStreamingServer[pb.ProposeBatch, pb.ProposeResults]
-	slots     chan struct{}
-	out       chan *pb.ProposeResults
-	proposals sync.WaitGroup
+	s      *Server
+	ctx    context.Context
+	cancel context.CancelFunc
+	stream grpc.BidiStreamingServer[pb.ProposeBatch, pb.ProposeResults]
+	slots  chan struct{}
+	out    chan *pb.ProposeResults
 }
 
 func (in *inbound) receive() {
@@ -227,7 +225,9 @@ func (in *inbound) receive() {
 		}
 		select {
 		case in.slots <- struct{}{}:
-			in.proposals.Go(func() {
+			// The server waits for it. Receive itself is counted there, so the
+			// count never rises from zero beside a Wait.
+			in.s.wg.Go(func() {
 				defer func() { <-in.slots }()
 				in.propose(b)
 			})
