@@ -10,6 +10,7 @@ import (
 	"meridian/internal/contract"
 	"meridian/internal/invariant"
 	"meridian/internal/money"
+	"meridian/internal/rating"
 	"meridian/internal/sheet"
 	"meridian/internal/tariff"
 	"meridian/internal/why"
@@ -393,7 +394,7 @@ func (p *person) give(balance string, n, at int64) {
 
 // discount takes off usage what promotions take: from what is owed first, then from
 // the money that paid, the last balance first.
-func (t *Trial) discount(e *Event, p *person, component int, at int64, r *charging.Result) ([]Off, error) {
+func (t *Trial) discount(e *Event, p *person, component int, at int64, r *charging.Result) ([]rating.Reduction, error) {
 	c := t.under[e.Subscription]
 	if c == nil || c.p != p || r.Cost <= 0 {
 		return nil, nil
@@ -404,10 +405,6 @@ func (t *Trial) discount(e *Event, p *person, component int, at int64, r *chargi
 		return nil, err
 	}
 	plan.Take(c.state, &x)
-	var out []Off
-	for _, o := range x.Off {
-		out = append(out, Off{Promotion: o.Promotion, Name: o.Name, Amount: o.Amount.String()})
-	}
 	back := r.Cost - x.Amount
 	r.Cost = x.Amount
 	owed := min(back, r.Overrun)
@@ -419,5 +416,5 @@ func (t *Trial) discount(e *Event, p *person, component int, at int64, r *chargi
 			pay.Amount, b.Value, back = pay.Amount-n, b.Value+n, back-money.Amount(n)
 		}
 	}
-	return out, nil
+	return x.Off, nil
 }

@@ -2,6 +2,7 @@ package trial
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -126,5 +127,34 @@ func TestLifeFaults(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("%s is not told in\n%s", want, text)
 		}
+	}
+}
+
+// A discount on usage has a piece of its own, with its sentence: the pieces sum to
+// the cost.
+func TestUsageDiscountIsTold(t *testing.T) {
+	offerings, err := sheet.Read("life.yaml", []byte(lifeSheet), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := New(offerings, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := ReadUsage("life.csv", []byte("event,subscription,offering,start,quantity,service\nactivate,a,basic,2026-03-01T00:00:00Z,,\nusage,a,basic,2026-03-02T23:00:00Z,3GB,internet\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rated, err := x.Rate("life.csv", in.Usage, why.English)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := []string{}
+	for _, p := range rated[len(rated)-1].Pieces {
+		got = append(got, p.Kind+" "+p.Amount+" "+p.Why)
+	}
+	want := []string{"usage 3.00 3 GB of data at 1.00 EUR per GB: 3.00 EUR.", "discount -1.50 Half price at night takes 1.50 EUR off data."}
+	if !slices.Equal(got, want) || rated[len(rated)-1].CostText != "1.50" {
+		t.Errorf("%q, cost %s", got, rated[len(rated)-1].CostText)
 	}
 }

@@ -2,8 +2,6 @@ package trial
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"meridian/internal/charging"
@@ -51,7 +49,7 @@ func (t *Trial) one(e *Event, v *version, component int, u rating.Use, lang why.
 		return Rated{}, err
 	}
 	r.tell(&result, v, component, lang)
-	r.Promotions = off
+	r.takenOff(v, off, lang)
 	r.Payable = v.plan.Payable(component, s.State).String()
 	r.Raised = t.observe(p, component, s, u.From)
 	r.Profile = p.profile(v.plan.Service(component), u.From)
@@ -78,7 +76,7 @@ func (r *Rated) tell(result *charging.Result, v *version, component int, lang wh
 			break
 		}
 		x := &result.Slices[i]
-		f := why.Facts{Priced: *x, Component: r.Usage, Unit: unit, Currency: v.Currency, Zone: r.Zone, Window: windowOf(v, component, x.Rule)}
+		f := why.FactsOf(&v.Offering, component, r.Zone, *x)
 		piece := Piece{Rule: x.Rule, Kind: x.Kind.String(), Quantity: sheet.Quantity(x.Quantity, unit), Counts: x.Quantity, Amount: x.Amount.String(), Why: why.Sentence(lang, &f)}
 		if x.Kind == rating.KindUsage {
 			piece.Price = sheet.PriceText(x.Price, unit, v.Currency)
@@ -101,19 +99,15 @@ func (r *Rated) tell(result *charging.Result, v *version, component int, lang wh
 	}
 }
 
-// windowOf is the window of the rate that a rule names.
-func windowOf(v *version, component int, rule string) string {
-	parts := strings.Split(rule, "/")
-	if len(parts) < 3 {
-		return ""
-	}
-	for i := range v.Usage[component].Rates {
-		x := &v.Usage[component].Rates[i]
-		if x.Window != "" && (x.Name == parts[2] && x.Name != "" || x.Name == "" && slices.Contains(parts[2:], x.Window)) {
-			return x.Window
+// takenOff tells what promotions took off usage.
+func (r *Rated) takenOff(v *version, list []rating.Reduction, lang why.Language) {
+	for i := range list {
+		x := &list[i]
+		r.Promotions = append(r.Promotions, Off{Promotion: x.Promotion, Name: x.Name, Amount: x.Amount.String()})
+		if lang != "" {
+			r.Pieces = append(r.Pieces, Piece{Rule: x.Promotion, Kind: "discount", Amount: (-x.Amount).String(), Why: why.OffSentence(lang, r.Usage, v.Currency, x)})
 		}
 	}
-	return ""
 }
 
 // observe lets thresholds fire and does what they say.

@@ -52,8 +52,17 @@ func ChargeSentence(l Language, c *Charge) string {
 	if c.From != "" {
 		period = fmt.Sprintf(w.period, c.From, c.To)
 	}
-	return strings.NewReplacer("{what}", c.Component, "{period}", period, "{part}", part, "{price}", sum(c.Price), "{off}", off, "{amount}", sum(c.Amount)).
+	total := sum(c.Amount)
+	if len(c.Off) > 0 || c.Price != c.Amount { // else the price is the amount
+		total = fmt.Sprintf(w.sum, sum(c.Price), off, total)
+	}
+	return strings.NewReplacer("{what}", c.Component, "{period}", period, "{part}", part, "{price}", sum(c.Price), "{sum}", total, "{amount}", sum(c.Amount)).
 		Replace(w.charges[c.Kind])
+}
+
+// OffSentence says what a promotion took off usage of a component.
+func OffSentence(l Language, component string, currency money.Currency, r *rating.Reduction) string {
+	return strings.NewReplacer("{what}", component, "{by}", r.Name, "{amount}", fmt.Sprintf("%s %s", r.Amount, currency)).Replace(wordsOf(l).taken)
 }
 
 func (w *words) days(l Language, n int64) string {

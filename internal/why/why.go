@@ -8,6 +8,7 @@ package why
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -37,18 +38,65 @@ type Facts struct {
 	Currency  money.Currency
 	Zone      string // "" = none
 	Window    string // "" = none
+	Volume    bool   // the tier that is reached prices all usage
 }
+
+// FactsOf are the facts of a priced piece of usage of an offering's i-th component,
+// to a zone ("" = none).
+func FactsOf(o *tariff.Offering, i int, zone string, x rating.Priced) Facts {
+	u := &o.Usage[i]
+	f := Facts{Priced: x, Component: u.Name, Unit: u.Unit, Currency: o.Currency, Zone: zone}
+	parts := strings.Split(x.Rule, "/")
+	for k := range u.Rates {
+		r := &u.Rates[k]
+		f.Volume = f.Volume || r.Mode == tariff.Volume
+		if len(parts) > 2 && f.Window == "" && r.Window != "" && (r.Name == parts[2] && r.Name != "" || r.Name == "" && slices.Contains(parts[2:], r.Window)) {
+			f.Window = r.Window
+		}
+	}
+	if x.Kind == rating.KindCovered && x.Rule == rating.Rule(o, u) {
+		f.Rule = ""
+	}
+	return f
+}
+
+// of picks the template that says what a piece is.
+func (w *words) of(f *Facts) string {
+	switch {
+	case f.Kind == rating.KindCovered && f.Rule == "":
+		return w.heldOver
+	case f.Kind != rating.KindUsage:
+	case f.Quantity < 0:
+		return w.lowered
+	case f.Amount < 0:
+		return w.givenBack
+	case f.Volume && !f.plain():
+		return w.volume
+	case f.Price.Amount == 0:
+		return w.kinds[rating.KindFree]
+	case f.Charged == 0 && f.Amount == 0:
+		return w.paidAhead
+	}
+	return w.kinds[f.Kind]
+}
+
+// plain tells whether a piece costs its quantity by its price, but for what is
+// rounded.
+func (f *Facts) plain() bool {
+	if f.Price.Per == 0 {
+		return true
+	}
+	n, err := money.MulDiv(f.Charged, int64(f.Price.Amount), f.Price.Per, money.Floor)
+	return err == nil && f.Amount-money.Amount(n) <= 1 && f.Amount >= money.Amount(n)
+}
+
+// size is a quantity or an amount without its sign: the words say which way it goes.
+func size[T ~int64](n T) T { return max(n, -n) }
 
 // Sentence writes the facts in a language; an unknown one is English.
 func Sentence(l Language, f *Facts) string {
 	w := wordsOf(l)
-	pick := w.kinds[f.Kind]
-	if f.Kind == rating.KindUsage && f.Price.Amount == 0 {
-		pick = w.kinds[rating.KindFree]
-	}
-	if f.Kind == rating.KindUsage && f.Charged == 0 && f.Amount == 0 && f.Price.Amount > 0 {
-		pick = w.paidAhead
-	}
+	pick := w.of(f)
 	what := f.Component
 	for _, more := range []struct{ form, name string }{{w.to, f.Zone}, {w.in, f.Window}} {
 		if more.name != "" {
@@ -56,8 +104,8 @@ func Sentence(l Language, f *Facts) string {
 		}
 	}
 	text := strings.NewReplacer(
-		"{what}", what, "{quantity}", w.quantity(l, f.Quantity, f.Unit), "{price}", w.price(l, f),
-		"{steps}", w.stepsOf(l, f), "{amount}", fmt.Sprintf("%s %s", f.Amount, f.Currency), "{by}", f.Rule,
+		"{what}", what, "{quantity}", w.quantity(l, size(f.Quantity), f.Unit), "{price}", w.price(l, f),
+		"{steps}", w.stepsOf(l, f), "{amount}", fmt.Sprintf("%s %s", size(f.Amount), f.Currency), "{by}", f.Rule,
 	).Replace(pick)
 	if f.Capped {
 		text += " " + w.capped

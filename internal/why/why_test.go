@@ -96,6 +96,61 @@ func TestChargeSentences(t *testing.T) {
 	}
 }
 
+// What is not a plain price is not told as one: a step that an allowance has paid,
+// a tier that prices all usage, a level that fell.
+func TestSentencesOfWhatIsNotPlain(t *testing.T) {
+	per := func(n int64) tariff.Price { return tariff.Price{Amount: money.Amount(n), Per: 1} }
+	o := &tariff.Offering{ID: "m", Version: 1, Currency: "EUR", Usage: []tariff.Usage{
+		{Name: "calls", Unit: tariff.Seconds, Rates: []tariff.Rate{{Window: "night", Price: per(2)}, {Price: per(3)}}},
+		{Name: "mails", Unit: tariff.Events, Rates: []tariff.Rate{{Mode: tariff.Volume}}}}}
+	use := rating.Priced{Kind: rating.KindUsage, Rule: "m@1/mails/t", Quantity: 3, Charged: 3, Step: 1, Amount: 24, Price: per(8)}
+	up, down, less := use, use, use
+	up.Amount, down.Amount, less.Quantity, less.Amount = 120_000, -160_000, -3, -240_000
+	for _, c := range []struct {
+		i    int
+		x    rating.Priced
+		want [3]string
+	}{
+		{0, rating.Priced{Kind: rating.KindCovered, Rule: "m@1/calls", Quantity: 5}, [3]string{
+			"5 seconds of calls: within a step that an allowance has paid for already.",
+			"calls: 5 секунд в пределах шага, уже оплаченного из пакета.",
+			"calls: 5 ثوانٍ ضمن خطوة مدفوعة من قبل من رصيد باقة."}},
+		{0, rating.Priced{Kind: rating.KindCovered, Rule: "pack", Quantity: 5}, [3]string{"5 seconds of calls: paid by the allowance pack.",
+			"calls: 5 секунд оплачено из пакета pack.", "calls: 5 ثوانٍ من رصيد الباقة pack."}},
+		{0, rating.Priced{Kind: rating.KindUsage, Rule: "m@1/calls/night", Quantity: 1, Charged: 1, Step: 1, Amount: 2_000_000, Price: per(2_000_000)}, [3]string{
+			"1 second of calls in the window night at 2.00 EUR per second: 2.00 EUR.", "calls, период night: 1 секунда по цене 2.00 EUR за секунду — 2.00 EUR.",
+			"calls، الفترة night: ثانية واحدة بسعر 2.00 EUR لكل ثانية، المبلغ 2.00 EUR."}},
+		{1, use, [3]string{"3 events of mails at 0.000008 EUR per event: 0.000024 EUR.", "", ""}},
+		{1, up, [3]string{"3 events of mails in the tier that prices all usage so far at 0.000008 EUR per event; difference to what was charged before: 0.12 EUR.",
+			"mails: 3 события в ступени, по которой весь объём считается по цене 0.000008 EUR за событие; разница с начисленным ранее — 0.12 EUR.", ""}},
+		{1, down, [3]string{"3 events of mails in the tier that prices all usage so far at 0.000008 EUR per event: 0.16 EUR are given back.", "", ""}},
+		{1, less, [3]string{"mails less by 3 events: 0.24 EUR are given back.", "mails: уменьшение на 3 события; возвращается 0.24 EUR.", ""}},
+	} {
+		f := FactsOf(o, c.i, "", c.x)
+		for k, l := range Languages() {
+			if got := Sentence(l, &f); c.want[k] != "" && got != c.want[k] {
+				t.Errorf("%s\nwant\n%s", got, c.want[k])
+			}
+		}
+	}
+}
+
+// A sum stands once when nothing is taken off it.
+func TestASumIsSaidOnce(t *testing.T) {
+	once := Charge{Kind: OneTime, Component: "connection", Currency: "EUR", Days: 1, Of: 1, Price: 10_000_000, Amount: 10_000_000}
+	for l, want := range map[Language]string{English: "connection, once: 10.00 EUR.", Russian: "connection, разово: 10.00 EUR.", Arabic: "connection، مرة واحدة: 10.00 EUR."} {
+		if got := ChargeSentence(l, &once); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	off := &rating.Reduction{Name: "Half", Amount: 500_000}
+	for l, want := range map[Language]string{English: "Half takes 0.50 EUR off data.", Russian: "data: скидка «Half» 0.50 EUR.", Arabic: "data: خصم «Half» بقيمة 0.50 EUR."} {
+		if got := OffSentence(l, "data", "EUR", off); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
 // No language lacks a template, and no sentence keeps a mark of one.
 func TestEveryKindInEveryLanguage(t *testing.T) {
 	for _, l := range Languages() {

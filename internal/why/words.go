@@ -6,6 +6,10 @@ import "meridian/internal/rating"
 type words struct {
 	kinds     map[rating.Kind]string
 	paidAhead string // usage within a step that was paid for before
+	heldOver  string // usage within a step that an allowance has paid for before
+	volume    string // a tier that prices all usage was reached
+	givenBack string // the same, where that makes it cheaper
+	lowered   string // a level fell
 	capped    string
 	to, in    string // a destination's zone, a window
 	steps     string // what is charged, the step
@@ -18,6 +22,8 @@ type words struct {
 	part    string // days, of, price of the whole
 	unused  string // days, of
 	off     string // promotion, amount
+	sum     string // price, what is off, amount
+	taken   string // what a promotion takes off usage
 }
 
 // noun is a unit's forms by category, and its form after "per" when it is one.
@@ -69,6 +75,10 @@ func english() *words {
 			rating.KindCovered: "{quantity} of {what}: paid by the allowance {by}.",
 		},
 		paidAhead: "{quantity} of {what}: within a step that is paid for already.",
+		heldOver:  "{quantity} of {what}: within a step that an allowance has paid for already.",
+		volume:    "{quantity} of {what} in the tier that prices all usage so far at {price}; difference to what was charged before: {amount}.",
+		givenBack: "{quantity} of {what} in the tier that prices all usage so far at {price}: {amount} are given back.",
+		lowered:   "{what} less by {quantity}: {amount} are given back.",
 		capped:    "The maximum price was reached.",
 		to:        " to %s", in: " in the window %s",
 		steps: ", charged as %s in whole steps of %s", per: "%s per %s", perOne: "%s per %s",
@@ -76,13 +86,14 @@ func english() *words {
 			map[string]noun{"second": two("second", "seconds"), "minute": two("minute", "minutes"), "hour": two("hour", "hours"), "day": two("day", "days"),
 				"event": two("event", "events"), "unit": two("unit", "units")}),
 		charges: [chargeKinds]string{
-			OneTime: "{what}, once: {price}{off}: {amount}.",
-			Fee:     "{what}{period}{part}: {price}{off}: {amount}.",
+			OneTime: "{what}, once: {sum}.",
+			Fee:     "{what}{period}{part}: {sum}.",
 			Credit:  "{what}{period}: {price} were paid{part}; given back: {amount}.",
 			Bonus:   "{what}: {amount} are given.",
 			Minimum: "{what}{period}: difference to the minimum of the period: {amount}.",
 		},
-		period: " from %s to %s", part: ", %s of %d at %s", unused: ", %s of %d are not used", off: ", less %s %s",
+		period: " from %s to %s", part: ", %s of %d at %s", unused: ", %s of %d are not used", off: ", less %s %s", sum: "%s%s: %s",
+		taken: "{by} takes {amount} off {what}.",
 	}
 }
 
@@ -100,6 +111,10 @@ func russian() *words {
 			rating.KindCovered: "{what}: {quantity} оплачено из пакета {by}.",
 		},
 		paidAhead: "{what}: {quantity} в пределах уже оплаченного шага.",
+		heldOver:  "{what}: {quantity} в пределах шага, уже оплаченного из пакета.",
+		volume:    "{what}: {quantity} в ступени, по которой весь объём считается по цене {price}; разница с начисленным ранее — {amount}.",
+		givenBack: "{what}: {quantity} в ступени, по которой весь объём считается по цене {price}; возвращается {amount}.",
+		lowered:   "{what}: уменьшение на {quantity}; возвращается {amount}.",
 		capped:    "Достигнута максимальная стоимость.",
 		to:        ", направление %s", in: ", период %s",
 		steps: ", к оплате %s (шаг тарификации: %s)", per: "%s за %s", perOne: "%s за %s",
@@ -108,13 +123,14 @@ func russian() *words {
 				"hour": three("час", "часа", "часов", "час"), "day": three("день", "дня", "дней", "день"), "event": three("событие", "события", "событий", "событие"),
 				"unit": three("единица", "единицы", "единиц", "единицу")}),
 		charges: [chargeKinds]string{
-			OneTime: "{what}, разово: {price}{off} — {amount}.",
-			Fee:     "{what}{period}{part}: {price}{off} — {amount}.",
+			OneTime: "{what}, разово: {sum}.",
+			Fee:     "{what}{period}{part}: {sum}.",
 			Credit:  "{what}{period}: было оплачено {price}{part}; возвращается {amount}.",
 			Bonus:   "{what}: начислено {amount}.",
 			Minimum: "{what}{period}: доплата до минимальной суммы периода — {amount}.",
 		},
-		period: " с %s по %s", part: ", %s из %d при цене %s", unused: ", не использовано: %s из %d", off: ", скидка «%s» %s",
+		period: " с %s по %s", part: ", %s из %d при цене %s", unused: ", не использовано: %s из %d", off: ", скидка «%s» %s", sum: "%s%s — %s",
+		taken: "{what}: скидка «{by}» {amount}.",
 	}
 }
 
@@ -132,6 +148,10 @@ func arabic() *words {
 			rating.KindCovered: "{what}: {quantity} من رصيد الباقة {by}.",
 		},
 		paidAhead: "{what}: {quantity} ضمن خطوة مدفوعة من قبل.",
+		heldOver:  "{what}: {quantity} ضمن خطوة مدفوعة من قبل من رصيد باقة.",
+		volume:    "{what}: {quantity} في شريحة تُسعّر كل الاستخدام بسعر {price}، والفرق عما احتُسب من قبل {amount}.",
+		givenBack: "{what}: {quantity} في شريحة تُسعّر كل الاستخدام بسعر {price}، والمُعاد {amount}.",
+		lowered:   "{what}: أقل بمقدار {quantity}، والمُعاد {amount}.",
 		capped:    "تم بلوغ الحد الأقصى للسعر.",
 		to:        "، الوجهة %s", in: "، الفترة %s",
 		steps: "، المحتسب: %s (الخطوة: %s)", per: "%s لكل %s", perOne: "%s لكل %s",
@@ -141,12 +161,13 @@ func arabic() *words {
 				"hour": six("ساعة واحدة", "ساعتان", "ساعات", "ساعة", "ساعة"), "day": six("يوم واحد", "يومان", "أيام", "يومًا", "يوم"), "event": six("حدث واحد", "حدثان", "أحداث", "حدثًا", "حدث"),
 				"unit": six("وحدة واحدة", "وحدتان", "وحدات", "وحدة", "وحدة")}),
 		charges: [chargeKinds]string{
-			OneTime: "{what}، مرة واحدة: {price}{off}، المبلغ {amount}.",
-			Fee:     "{what}{period}{part}: {price}{off}، المبلغ {amount}.",
+			OneTime: "{what}، مرة واحدة: {sum}.",
+			Fee:     "{what}{period}{part}: {sum}.",
 			Credit:  "{what}{period}: دُفع {price}{part}، والمُعاد {amount}.",
 			Bonus:   "{what}: مُنح {amount}.",
 			Minimum: "{what}{period}: الفرق إلى الحد الأدنى للفترة {amount}.",
 		},
-		period: " من %s إلى %s", part: "، %s من %d بسعر %s", unused: "، غير مستخدم: %s من %d", off: "، خصم «%s» %s",
+		period: " من %s إلى %s", part: "، %s من %d بسعر %s", unused: "، غير مستخدم: %s من %d", off: "، خصم «%s» %s", sum: "%s%s، المبلغ %s",
+		taken: "{what}: خصم «{by}» بقيمة {amount}.",
 	}
 }
