@@ -58,6 +58,8 @@ func NewVersion(o *tariff.Offering) (*Version, error) {
 		v.odd = "the corrected version meters it by more than one component"
 	case len(o.Allowances) > 0:
 		v.odd = "the corrected version has allowances"
+	case plan.Zoned(v.meter):
+		v.odd = "the corrected version prices by destination"
 	case !plan.Resumes(v.meter):
 		v.odd = notByQuantity
 	}

@@ -116,7 +116,7 @@ func (h *Handler) reserve(req *radius.Request, w *radius.Responder, v candidate)
 	c := &command.Reserve{
 		Meta: h.meta(req.Received),
 		NAS:  req.Client.ID, Key: fsm.ReserveKey(req.Client.ID, session, station, port, v.user),
-		SessionID: session, Login: v.user, CallingStation: station, NASPort: port,
+		SessionID: session, Login: v.user, CallingStation: station, NASPort: port, Called: number(l.Bytes(attr.CalledStationID)),
 	}
 	h.counters.reserves.Add(1)
 	h.counters.reservesWaiting.Add(1)

@@ -106,7 +106,7 @@ func (h *Handler) report(req *radius.Request, a *attr.Accounting) *command.Accou
 		Event: h.eventTime(h.clock(req.Received), a), Seconds: -1,
 		In: a.InputOctets, Out: a.OutputOctets, Giga: a.HasInputGigawords || a.HasOutputGigawords,
 		CallingStation: text(a.CallingStation), NASPort: portText(a.NASPortID, a.NASPort, a.HasNASPort),
-		Cause: uint32(a.TerminateCause),
+		Cause: uint32(a.TerminateCause), Called: number(a.CalledStation),
 	}
 	if a.HasSessionTime {
 		c.Seconds = int64(a.SessionTimeS)

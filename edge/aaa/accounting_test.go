@@ -49,6 +49,19 @@ func TestSessionIsChargedOnce(t *testing.T) {
 	}
 }
 
+func TestNumberOfACalledStation(t *testing.T) {
+	for called, want := range map[string]string{
+		"+4930123": "+4930123", "0049": "0049", "112": "112",
+		"sip:+49@host": "+49", "SIPS:030@[::1]:5061": "030", "sip:112": "112", "tel:+1-201-555.0123;ext=5": "+12015550123", "tel:(030)1": "0301",
+		"": "", "+": "", "sip:alice@host": "", "00-11-22-33-44-55:cafe": "", "001122334455:cafe": "", "internet": "", "+49 30": "", "++49": "", "sip:": "", "12*3": "",
+		"123456789012345678901234567890123": "",
+	} {
+		if got := number([]byte(called)); got != want {
+			t.Errorf("%q: got %q, want %q", called, got, want)
+		}
+	}
+}
+
 // Every attribute that counts, as the command has it.
 func TestReportBecomesCommand(t *testing.T) {
 	n := newNode(t, vendor.Generic)
@@ -68,6 +81,7 @@ func TestReportBecomesCommand(t *testing.T) {
 			b.Octets64(attr.AcctOutputOctets, attr.AcctOutputGigawords, 2, false)
 			b.Bytes(attr.FramedIPAddress, []byte{10, 0, 0, 9})
 			b.String(attr.CallingStationID, "aa-bb")
+			b.String(attr.CalledStationID, "sip:+4930123@gw.example;user=phone")
 			b.String(attr.NASPortID, "ge-0/0/1:100")
 			b.Uint32(attr.NASPort, 4)
 			b.String(attr.Class, "someone-else/flat@9")
@@ -76,6 +90,7 @@ func TestReportBecomesCommand(t *testing.T) {
 		}, func(c *command.Accounting) {
 			c.Login, c.Event, c.Seconds, c.In, c.Out, c.Giga = "DOM\\üser", epoch1+7, 600, 5<<32+1, 2, true
 			c.FramedIP, c.CallingStation, c.NASPort, c.Cause = "10.0.0.9", "aa-bb", "ge-0/0/1:100", 5
+			c.Called = "+4930123"
 		}},
 		{"no Gigawords, a port number", func(b *attr.Builder) {
 			b.Time(attr.EventTimestamp, at(7))

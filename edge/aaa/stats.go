@@ -27,6 +27,7 @@ const (
 	RejectSessionLimit
 	RejectBacklog
 	RejectNoOffering
+	RejectDestination
 	RejectOther        // a reason of a later version
 	NumRejects  = iota // how many there are
 )
@@ -35,7 +36,7 @@ const (
 func (r Reject) String() string {
 	names := [NumRejects]string{
 		"unknown", "password", "no_user_name", "no_credential", "method", "no_nt_hash", "malformed", "terminated", "barred", "unpaid",
-		"no_balance", "session_limit", "backlog", "no_offering", "other",
+		"no_balance", "session_limit", "backlog", "no_offering", "destination", "other",
 	}
 	return names[min(int(r), NumRejects-1)]
 }
@@ -68,6 +69,8 @@ func (r Reject) Message() string {
 		return "No new sessions can be opened at the moment. Please try again later."
 	case RejectNoOffering:
 		return "No service is available for this login."
+	case RejectDestination:
+		return "This number cannot be called."
 	}
 	return "The login is refused."
 }
@@ -91,6 +94,8 @@ func rejectOf(r command.Reason) Reject {
 		return RejectBacklog
 	case command.ReasonNoOffering:
 		return RejectNoOffering
+	case command.ReasonDestination:
+		return RejectDestination
 	}
 	return RejectOther
 }

@@ -58,6 +58,34 @@ func octets(s string) []byte {
 	return []byte(s)
 }
 
+// maxNumber bounds a telephone number's digits (E.164 allows 15; access codes come
+// before them).
+const maxNumber = 32
+
+// number is the telephone number of a Called-Station-Id (RFC 2865 section 5.30): digits,
+// + before them or not, as they stand or in a SIP or tel URI (RFC 3261 section 19.1,
+// RFC 3966). Anything else, such as an access point's address, is none.
+func number(v []byte) string {
+	s := string(v)
+	for _, scheme := range [...]string{"sip:", "sips:", "tel:"} {
+		if len(s) > len(scheme) && strings.EqualFold(s[:len(scheme)], scheme) {
+			s = s[len(scheme):]
+			if end := strings.IndexAny(s, "@;?"); end >= 0 {
+				s = s[:end]
+			}
+			if scheme == "tel:" { // visual separators
+				s = strings.NewReplacer("-", "", ".", "", "(", "", ")", "").Replace(s)
+			}
+			break
+		}
+	}
+	digits := strings.TrimPrefix(s, "+")
+	if digits == "" || len(digits) > maxNumber || strings.Trim(digits, "0123456789") != "" {
+		return ""
+	}
+	return s
+}
+
 // portText names the line: NAS-Port-Id, or else NAS-Port in decimal.
 func portText(id []byte, port uint32, hasPort bool) string {
 	switch {

@@ -26,10 +26,24 @@ const (
 	kindSetLevel
 	kindSetPolicy
 	kindFence
+	kindCallAccounting // Accounting with the number that is called
+	kindCallReserve    // Reserve, the same way
 )
 
-func (*Accounting) kind() kind  { return kindAccounting }
-func (*Reserve) kind() kind     { return kindReserve }
+func (c *Accounting) kind() kind {
+	if c.Called != "" {
+		return kindCallAccounting
+	}
+	return kindAccounting
+}
+
+func (c *Reserve) kind() kind {
+	if c.Called != "" {
+		return kindCallReserve
+	}
+	return kindReserve
+}
+
 func (*Feed) kind() kind        { return kindFeed }
 func (*Tick) kind() kind        { return kindTick }
 func (*Configure) kind() kind   { return kindConfigure }
@@ -158,6 +172,14 @@ func Decode(b []byte) (Command, error) {
 		c = readAccounting(r)
 	case kindReserve:
 		c = readReserve(r)
+	case kindCallAccounting:
+		a := readAccounting(r)
+		a.Called = readCalled(r)
+		c = a
+	case kindCallReserve:
+		v := readReserve(r)
+		v.Called = readCalled(r)
+		c = v
 	case kindFeed:
 		c = readFeed(r)
 	case kindTick:
@@ -229,6 +251,22 @@ func (c *Accounting) append(w *canon.Writer) {
 	w.String(c.CallingStation)
 	w.String(c.NASPort)
 	w.Uvarint(uint64(c.Cause))
+	appendCalled(w, c.Called)
+}
+
+// appendCalled writes the number that a call has and other commands have not.
+func appendCalled(w *canon.Writer, number string) {
+	if number != "" {
+		w.String(number)
+	}
+}
+
+func readCalled(r *canon.Reader) string {
+	number := r.String()
+	if number == "" {
+		r.Fail("a call names the number that is called")
+	}
+	return number
 }
 
 func readAccounting(r *canon.Reader) *Accounting {
@@ -244,6 +282,7 @@ func (c *Reserve) append(w *canon.Writer) {
 	for _, s := range []string{c.NAS, c.Key, c.SessionID, c.Login, c.CallingStation, c.NASPort} {
 		w.String(s)
 	}
+	appendCalled(w, c.Called)
 }
 
 func readReserve(r *canon.Reader) *Reserve {

@@ -29,6 +29,8 @@ func samples() []Command {
 		&SetLevel{Meta: m, Level: 2},
 		&SetPolicy{Meta: m, Policy: DefaultPolicy()},
 		&Fence{Meta: m, Epoch: 1, LastSeq: 9},
+		&Accounting{Meta: m, NAS: "n", SessionID: "s", Login: "u", Status: Start, Event: 5, Called: "+491701234567"},
+		&Reserve{Meta: m, NAS: "n", Key: "k", SessionID: "s", Login: "u", Called: "112"},
 	}
 }
 
@@ -41,8 +43,8 @@ func TestBatchRoundTrip(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, samples()) {
 		t.Fatalf("%v: got %+v", err, got)
 	}
-	if len(samples()) != int(kindFence) {
-		t.Fatalf("%d samples for %d kinds: add one for the new kind", len(samples()), kindFence)
+	if len(samples()) != int(kindCallReserve) {
+		t.Fatalf("%d samples for %d kinds: add one for the new kind", len(samples()), kindCallReserve)
 	}
 }
 

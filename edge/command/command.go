@@ -48,6 +48,7 @@ type Accounting struct {
 	CallingStation string
 	NASPort        string
 	Cause          uint32
+	Called         string // number that is called, "" = none
 }
 
 // Reserve asks for what must be exact before an Accept: a session slot, and for a
@@ -61,6 +62,7 @@ type Reserve struct {
 	Login          string
 	CallingStation string
 	NASPort        string
+	Called         string // number that is to be called, "" = none
 }
 
 // Feed carries rows from the centre, dense by number.

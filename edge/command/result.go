@@ -31,12 +31,13 @@ const (
 	ReasonBacklog
 	ReasonNoOffering
 	ReasonFenced
+	ReasonDestination
 )
 
 // String returns the reason in words that may be logged.
 func (r Reason) String() string {
 	names := [...]string{"", "unknown subscriber", "terminated", "barred", "period not paid", "balance used up",
-		"session limit reached", "region's backlog is full", "no valid offering", "region waits for a new epoch"}
+		"session limit reached", "region's backlog is full", "no valid offering", "region waits for a new epoch", "destination cannot be called"}
 	return names[min(int(r), len(names)-1)]
 }
 

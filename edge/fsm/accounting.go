@@ -180,6 +180,9 @@ func (s *State) openSession(nas *NAS, c *command.Accounting, start int64) *Sessi
 	sess.CutMeter.Event = start
 	if sub := s.logins[c.Login]; sub != nil {
 		sess.Subscription, sess.Account = sub.ID, sub.Account
+		if o := s.offeringAt(sub.Offering, s.seconds()); o != nil {
+			sess.Called = o.number(c.Called)
+		}
 	}
 	s.addSession(sess)
 	s.startNASHour(nas)

@@ -35,6 +35,9 @@ func (s *State) use(sess *Session, from int64, d session.Delta) {
 	if o == nil {
 		return
 	}
+	if !o.reaches(sess.Called) {
+		o = nowhere()
+	}
 	if sess.Offering != o.ID || sess.Version != o.Version {
 		s.switchVersion(sess, o, d, from, uncut)
 	}
@@ -152,7 +155,7 @@ func (s *State) cut(sess *Session) {
 	e := base
 	e.Kind, e.Usage = journal.KindUsage, u
 	if sess.Subscription == "" || sess.Offering == "" {
-		e.Kind, e.Detail = journal.KindQuarantine, "no subscription or offering for login "+sess.Login
+		e.Kind, e.Detail = journal.KindQuarantine, sess.unrated()
 	}
 	s.emit(e)
 	for _, p := range sess.Pending {
@@ -195,6 +198,7 @@ func (s *State) usageRecord(sess *Session) *journal.UsageRecord {
 	if o := s.offeringVersion(sess.Offering, sess.Version); o != nil {
 		u.Service, u.Offering, u.OfferingVersion, u.TariffHash = o.Service, o.ID, o.Version, o.plan.Hash
 		if sess.rated != nil {
+			u.CalledStation = sess.Called
 			u.Parts = sess.rated.record(o)
 		}
 	}

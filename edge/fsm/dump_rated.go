@@ -19,6 +19,7 @@ func appendRated(w *canon.Writer, x *rated) {
 		p := &x.parts[i]
 		w.String(p.component)
 		w.Varint(p.start)
+		w.String(p.zoneName)
 		journal.AppendTally(w, &p.tally)
 		journal.AppendTally(w, &p.before)
 		journal.AppendDraws(w, drawsOf(p.draws))
@@ -33,8 +34,8 @@ func readRated(r *canon.Reader, t *texts) *rated {
 		return nil
 	}
 	x := &rated{refund: r.Varint()}
-	for n := r.Count(37); n > 0; n-- {
-		p := ratedPart{component: t.one(r.String()), start: r.Varint(), tally: journal.ReadTally(r), before: journal.ReadTally(r)}
+	for n := r.Count(38); n > 0; n-- {
+		p := ratedPart{component: t.one(r.String()), start: r.Varint(), zoneName: t.one(r.String()), tally: journal.ReadTally(r), before: journal.ReadTally(r)}
 		p.draws, p.drawn = readDraws(r), readDraws(r)
 		p.uses, p.slices = journal.ReadUses(r), journal.ReadPaid(r)
 		for i := range p.slices {

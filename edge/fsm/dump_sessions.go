@@ -31,12 +31,13 @@ func (s *State) appendSession(w *canon.Writer, k journal.SessionKey) {
 		w.Varint(v)
 	}
 	w.String(sess.profile)
+	w.String(sess.Called)
 	appendRated(w, sess.rated)
 }
 
 func (s *State) appendReservation(w *canon.Writer, key string) {
 	x := s.reservations[key]
-	for _, v := range [...]string{x.Key, x.NAS, x.SessionID, x.CallingStation, x.NASPort, x.Subscription} {
+	for _, v := range [...]string{x.Key, x.NAS, x.SessionID, x.CallingStation, x.NASPort, x.Subscription, x.Called} {
 		w.String(v)
 	}
 	appendParts(w, x.Hold)
@@ -73,8 +74,9 @@ func (s *State) loadSessions(r *canon.Reader, t *texts, format byte) {
 		sess.OverrunTotal = money.Amount(r.Varint())
 		wake := r.Varint()
 		if format >= 4 {
-			sess.profile = t.one(r.String())
+			sess.profile, sess.Called = t.one(r.String()), r.String()
 			sess.rated = readRated(r, t)
+			s.resolveZones(sess)
 		}
 		if r.Err() != nil {
 			return
@@ -88,6 +90,9 @@ func (s *State) loadSessions(r *canon.Reader, t *texts, format byte) {
 		x := &Reservation{}
 		for _, p := range []*string{&x.Key, &x.NAS, &x.SessionID, &x.CallingStation, &x.NASPort, &x.Subscription} {
 			*p = r.String()
+		}
+		if format >= 4 {
+			x.Called = r.String()
 		}
 		x.Hold = readParts(r)
 		x.Until, x.Limit = r.Varint(), r.Varint()

@@ -21,6 +21,7 @@ type version struct {
 	up     int64 // greatest speeds of any profile, bits per second; 0 = no limit
 	down   int64
 	resume bool // its tally follows from the quantity and the charge: see plain
+	zoned  bool // what it costs depends on the number that is called
 }
 
 // newVersion compiles an offering that feed.Row.Decode, or the dump's writer, has
@@ -40,10 +41,12 @@ func newVersion(o *tariff.Offering) *version {
 	v.profiles()
 	v.resume = len(v.meters) <= 1 && len(o.Allowances) == 0
 	for _, i := range v.meters {
+		v.zoned = v.zoned || plan.Zoned(i)
 		rates := o.Usage[i].Rates
 		windowed := slices.ContainsFunc(rates, func(r tariff.Rate) bool { return r.Window != "" })
 		v.resume = v.resume && plan.Resumes(i) && !windowed && rates[0].Mode != tariff.Volume
 	}
+	v.resume = v.resume && !v.zoned
 	return v
 }
 
@@ -59,10 +62,10 @@ func (v *version) metersIn(unit tariff.Unit) bool {
 // windowed tells whether it matters when within a stretch something was used.
 func (v *version) windowed() bool { return len(v.Windows) > 0 }
 
-// price is what quantity units of a session that begins at start cost.
-func (v *version) price(start, quantity int64) (money.Amount, error) {
+// price is what quantity units of a session that begins at start, to a number, cost.
+func (v *version) price(called string, start, quantity int64) (money.Amount, error) {
 	var few [8]rating.Priced
-	_, tally, err := v.plan.Rate(few[:0], rating.Context{Component: v.meters[0], Start: start}, rating.Tally{}, rating.Use{Quantity: quantity, From: start, To: start})
+	_, tally, err := v.plan.Rate(few[:0], v.context(called, start), rating.Tally{}, rating.Use{Quantity: quantity, From: start, To: start})
 	return tally.Charged, err
 }
 

@@ -21,6 +21,8 @@ type rated struct {
 type ratedPart struct {
 	component string
 	start     int64 // rating.Context.Start
+	zone      int   // of the destination, in the component: rating.Context.Zone
+	zoneName  string
 	tally     rating.Tally
 	draws     []charging.Draw
 	before    rating.Tally // tally and draws at the last cut
@@ -40,7 +42,10 @@ func (v *version) begin(sess *Session, before session.Meter) *rated {
 	}
 	x := &rated{parts: make([]ratedPart, len(v.meters))}
 	for i := range x.parts {
-		x.parts[i].component, x.parts[i].start = v.Usage[v.meters[i]].Name, sess.Key.Start+before.Seconds
+		p := &x.parts[i]
+		p.component, p.start = v.Usage[v.meters[i]].Name, sess.Key.Start+before.Seconds
+		p.zone, _ = v.plan.Zone(v.meters[i], sess.Called)
+		p.zoneName = v.plan.ZoneName(v.meters[i], p.zone)
 	}
 	return x
 }
@@ -96,7 +101,7 @@ func (x *rated) record(o *version) []journal.UsagePart {
 			continue
 		}
 		out = append(out, journal.UsagePart{
-			Component: p.component, Start: p.start, Before: p.before,
+			Component: p.component, Zone: p.zoneName, Start: p.start, Before: p.before,
 			Draws: drawsOf(p.drawn), Uses: p.uses, Slices: p.slices,
 		})
 	}

@@ -5,7 +5,6 @@ import (
 	"meridian/edge/command"
 	"meridian/internal/charging"
 	"meridian/internal/journal"
-	"meridian/internal/rating"
 	"meridian/internal/tariff"
 	"meridian/internal/verify"
 )
@@ -20,28 +19,34 @@ func (s *State) applyReserve(c *command.Reserve) command.Result {
 		return refuse(reason)
 	}
 	inSeconds := o.metersIn(tariff.Seconds)
-	if r := s.reservations[c.Key]; r != nil && r.Subscription == sub.ID {
+	called := o.number(c.Called)
+	if !o.reaches(called) {
+		return refuse(command.ReasonDestination)
+	}
+	if r := s.reservations[c.Key]; r != nil && r.Subscription == sub.ID && r.Called == called {
 		return command.Result{LimitUnits: r.Limit, Seconds: inSeconds}
 	}
 	if sess := s.sameSession(sub, c); sess != nil {
 		return command.Result{LimitUnits: sess.Limit, Seconds: inSeconds}
 	}
-	if r := s.reservations[c.Key]; r != nil { // the login was another subscription's
+	if r := s.reservations[c.Key]; r != nil { // the login was another subscription's, or the call goes elsewhere
 		s.dropReservation(r)
 	}
-	s.takeOver(sub, c)
+	if !o.zoned || s.openCount(sub)+sub.reserved >= o.Profile.SessionLimit { // a line may have calls beside each other
+		s.takeOver(sub, c)
+	}
 	if s.openCount(sub)+sub.reserved >= o.Profile.SessionLimit {
 		return refuse(command.ReasonSessionLimit)
 	}
 	r := &Reservation{
-		Key: c.Key, NAS: c.NAS, SessionID: c.SessionID, CallingStation: c.CallingStation, NASPort: c.NASPort,
+		Key: c.Key, NAS: c.NAS, SessionID: c.SessionID, CallingStation: c.CallingStation, NASPort: c.NASPort, Called: called,
 		Subscription: sub.ID, Until: s.seconds() + s.Policy.ReservationTTL,
 	}
 	if o.Metered() {
-		c := charging.Session{Context: rating.Context{Component: o.meters[0], Start: s.seconds()}}
+		c := charging.Session{Context: o.context(called, s.seconds())}
 		if r.Limit = s.hold(sub, o, &c, &r.Hold); r.Limit == 0 {
 			s.releaseHold(&r.Hold, sub.Account)
-			s.want(sub.Account, o)
+			s.want(sub.Account, called, o)
 			return refuse(command.ReasonNoBalance)
 		}
 	}
@@ -121,8 +126,8 @@ func (s *State) openCount(sub *Subscription) int {
 }
 
 // want asks the centre for the part of a quota that the region lacks.
-func (s *State) want(account string, o *version) {
-	need, err := o.price(s.seconds(), o.Reservation.Quota)
+func (s *State) want(account, called string, o *version) {
+	need, err := o.price(called, s.seconds(), o.Reservation.Quota)
 	if err != nil {
 		return
 	}
@@ -157,6 +162,9 @@ func (s *State) adopt(sess *Session) {
 	sub := s.subscriptions[r.Subscription]
 	sub.reserved--
 	sess.ReserveKey, sess.Hold, sess.Limit = r.Key, r.Hold, r.Limit
+	if sess.Called == "" {
+		sess.Called = r.Called
+	}
 	if o := s.offeringAt(sub.Offering, s.seconds()); o != nil {
 		sess.HoldUntil = s.seconds() + max(o.Reservation.TTLSeconds, s.Policy.ReservationTTL)
 	}
@@ -189,10 +197,14 @@ func (s *State) renewHold(sess *Session) {
 	if o.metersIn(tariff.Bytes) {
 		used = int64(sess.Meter.In + sess.Meter.Out)
 	}
+	if !o.reaches(sess.Called) {
+		s.disconnect(sess)
+		return
+	}
 	if sess.Disconnect || !lapsed && sess.Limit-used >= (o.Reservation.Quota+1)/2 {
 		return
 	}
-	c := &charging.Session{Context: rating.Context{Component: o.meters[0], Start: s.seconds()}}
+	c := &charging.Session{Context: o.context(sess.Called, s.seconds())}
 	if sess.Offering == o.ID && sess.Version == o.Version {
 		var err error
 		if c, err = s.sitting(sess, o, 0); err != nil {
@@ -201,7 +213,7 @@ func (s *State) renewHold(sess *Session) {
 	}
 	more := s.hold(sub, o, c, &sess.Hold)
 	if more == 0 {
-		s.want(sess.Account, o)
+		s.want(sess.Account, sess.Called, o)
 		s.disconnect(sess)
 		return
 	}

@@ -67,6 +67,7 @@ type Session struct {
 	CallingStation string
 	NASPort        string
 	Cause          uint32
+	Called         string // number that was called, as its start said; kept where the offering has destinations
 
 	Offering string // version by which the usage since the last cut is rated
 	Version  uint32
@@ -99,6 +100,7 @@ type Reservation struct {
 	SessionID      string
 	CallingStation string
 	NASPort        string
+	Called         string
 	Subscription   string
 	Until          int64
 	Hold           []verify.Part

@@ -95,7 +95,7 @@ func (s *State) sitting(sess *Session, o *version, i int) (*charging.Session, er
 	*c = charging.Session{Context: rating.Context{Component: o.meters[i], Start: sess.Key.Start}}
 	if sess.rated != nil {
 		p := &sess.rated.parts[i]
-		c.Context.Start, c.State, c.Draws = p.start, p.tally, slices.Clone(p.draws)
+		c.Context.Start, c.Context.Zone, c.State, c.Draws = p.start, p.zone, p.tally, slices.Clone(p.draws)
 		return c, nil
 	}
 	var err error

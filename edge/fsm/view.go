@@ -36,7 +36,7 @@ func (s *State) FindLogin(login string) Login {
 		_, l.Profile = s.profile(sub, o)
 	}
 	if reason == command.ReasonNone {
-		l.MustReserve = o.Metered() || s.openCount(sub)+sub.reserved+1 >= o.Profile.SessionLimit
+		l.MustReserve = o.Metered() || o.zoned || s.openCount(sub)+sub.reserved+1 >= o.Profile.SessionLimit
 	}
 	return l
 }

@@ -76,6 +76,7 @@ func (u *UsageRecord) append(w *canon.Writer) {
 	w.Uvarint(uint64(u.OfferingVersion))
 	w.Hash(u.TariffHash)
 	if len(u.Parts) > 0 {
+		w.String(u.CalledStation)
 		appendUsageParts(w, u.Parts)
 		return
 	}
@@ -127,6 +128,7 @@ func readUsage(r *canon.Reader, parts bool) *UsageRecord {
 		TariffHash: r.Hash(),
 	}
 	if parts {
+		u.CalledStation = r.String()
 		u.Parts = readUsageParts(r)
 	} else {
 		u.Before, u.Slices = ReadState(r), ReadSlices(r)

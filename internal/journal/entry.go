@@ -105,6 +105,7 @@ type UsageRecord struct {
 	Offering                    string
 	OfferingVersion             uint32
 	TariffHash                  [32]byte
+	CalledStation               string // number that was called; of a record with parts
 
 	// How it was rated. A session that is metered by one component whose tally
 	// follows from its state, and that no allowance pays for, has Before and

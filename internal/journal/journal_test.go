@@ -32,7 +32,7 @@ func TestEntryRoundTrip(t *testing.T) {
 func samplePartsEntry() Entry {
 	e := sampleEntry()
 	u := *e.Usage
-	u.Before, u.Slices = rating.State{}, nil
+	u.Before, u.Slices, u.CalledStation = rating.State{}, nil, "+491701234567"
 	tally := rating.Tally{State: rating.State{Quantity: 1, Charged: 2}, Free: 3, Lost: 4, Covered: 5, Base: 6, FlatTo: 7, Events: 8,
 		Whole: 9, Done: 10, Rem: 11, DoneRem: 12, TopUp: 13, Rule: 14, Started: true, HasUsage: true}
 	u.Parts = []UsagePart{{

@@ -421,6 +421,12 @@ func (p *Plan) Unit(component int) tariff.Unit { return p.components[component].
 // ZoneName is the name of a component's zone, "" for every other destination.
 func (p *Plan) ZoneName(component, zone int) string { return p.components[component].names[zone] }
 
+// Zoned tells whether a component's price depends on the destination.
+func (p *Plan) Zoned(component int) bool {
+	c := &p.components[component]
+	return len(c.names) > 1 || c.inline != nil || c.shared != nil
+}
+
 // Zone finds the zone of a destination by its longest prefix, in the component's
 // own table or the shared one; the own wins when both are as long. 0 is every
 // destination without a zone; ok is false when such cannot be used.

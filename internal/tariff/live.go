@@ -83,14 +83,8 @@ func (u *Usage) live(c check, o *Offering) {
 	c.need(u.Unit == Bytes || u.Unit == Seconds, "unit", u.Unit, "the edges meter bytes and seconds: "+notLive)
 	c.need(u.Service == "" || u.Service == o.Service, "service", u.Service, "the edges meter the main service: "+notLive)
 	c.need(oneOf(u.Counted, "", BySession), "counted", u.Counted, notLive)
-	c.need(len(u.Destinations) == 0, "destinations", len(u.Destinations), notLive)
 	c.need(u.Table == "", "table", u.Table, notLive)
 	c.need(u.WeightScale == 0, "weight_scale", u.WeightScale, notLive)
-	for i := range u.Rates {
-		r := &u.Rates[i]
-		at := c.in("rates[%d]", i)
-		at.need(r.Zone == "", "zone", r.Zone, notLive)
-	}
 }
 
 func (a *Allowance) live(c check, o *Offering) {
@@ -98,6 +92,5 @@ func (a *Allowance) live(c check, o *Offering) {
 	c.need(a.Every == nil || a.ValidFor == nil, "valid_for", a.ValidFor, "the edges keep what is given each period for that period: "+notLive)
 	c.need(!a.CarryOverage, "carry_overage", a.CarryOverage, notLive)
 	c.need(a.RatedBy == "", "rated_by", a.RatedBy, notLive)
-	c.need(len(a.Filter.Zones) == 0, "filter.zones", len(a.Filter.Zones), notLive)
 	c.need(!a.Blocking || o.Metered(), "blocking", a.Blocking, "usage that costs nothing goes on all the same: give it a price, or leave it out")
 }

@@ -89,19 +89,31 @@ func (w *walk) repricePart(e *journal.Entry, p *journal.UsagePart, quantity wide
 		v.fail("%s: usage record %d of session %s prices %s %s by component %s, it used %s: off by %s",
 			w.here(), u.Number, e.Session, quantity, usage.Unit, p.Component, used, quantity.minus(used))
 	}
-	if !byQuantity(usage) || price.allowances || p.Period != 0 {
+	rate := byQuantity(usage, p.Zone)
+	if rate == nil || price.allowances || p.Period != 0 {
 		return
 	}
-	if total := w.a.pricers.cost(usage, after.Quantity).String(); total != wideOf(int64(after.Charged)).String() {
+	if total := w.a.pricers.cost(usage, rate, after.Quantity).String(); total != wideOf(int64(after.Charged)).String() {
 		v.fail("%s: usage record %d of session %s: %d units cost %s micro-units by component %s of %s, %d are charged",
 			w.here(), u.Number, e.Session, after.Quantity, total, p.Component, version, after.Charged)
 	}
 }
 
-// byQuantity tells whether the pricer knows a component: its price follows from
-// the quantity alone.
-func byQuantity(u *tariff.Usage) bool {
-	return u.Counted != tariff.ByPeriod && len(u.Rates) == 1 && u.Rates[0].Window == "" && u.Rates[0].Zone == "" && u.Rates[0].Mode != tariff.Volume
+// byQuantity is the rate of a destination's zone where the pricer knows it: the price
+// follows from the quantity alone. Else nil.
+func byQuantity(u *tariff.Usage, zone string) *tariff.Rate {
+	var found *tariff.Rate
+	for i := range u.Rates {
+		r := &u.Rates[i]
+		switch {
+		case r.Zone != zone:
+		case found != nil || r.Window != "" || r.Mode == tariff.Volume || u.Counted == tariff.ByPeriod:
+			return nil
+		default:
+			found = r
+		}
+	}
+	return found
 }
 
 // compareParts holds a live session's parts against its last record and against

@@ -45,14 +45,13 @@ func (a *audit) loadPrices() {
 // pricer prices by big integers: slow, plain, and not the code that is audited.
 type pricer struct{ n, m big.Int }
 
-// cost is what a session of quantity units costs by a component without zones and
+// cost is what a session of quantity units costs by a component's one rate, without
 // windows: fee, first step, tiers in whole steps, maxima, rounded down at the end.
-func (p *pricer) cost(u *tariff.Usage, quantity int64) *big.Int {
+func (p *pricer) cost(u *tariff.Usage, r *tariff.Rate, quantity int64) *big.Int {
 	quantity -= u.Free.Units
 	if quantity <= 0 {
 		return new(big.Int)
 	}
-	r := &u.Rates[0]
 	if r.Fee == 0 && r.First == 0 && r.Next == 0 && len(r.Tiers) == 0 && r.MaxCost == 0 && u.MinEvent == 0 && u.MaxEvent == 0 {
 		p.n.SetInt64(quantity)
 		p.n.Mul(&p.n, p.m.SetInt64(int64(r.Price.Amount)))
@@ -154,7 +153,7 @@ func (w *walk) reprice(e *journal.Entry, quantity, amount wide) {
 	if quantity != used {
 		v.fail("%s: usage record %d of session %s prices %s %s, it used %s: off by %s", w.here(), u.Number, e.Session, quantity, p.usage.Unit, used, quantity.minus(used))
 	}
-	total := w.a.pricers.cost(p.usage, u.Before.Quantity+int64(quantity.lo)).String()
+	total := w.a.pricers.cost(p.usage, &p.usage.Rates[0], u.Before.Quantity+int64(quantity.lo)).String()
 	if got := wideOf(int64(u.Before.Charged)).sum(amount).String(); got != total {
 		v.fail("%s: usage record %d of session %s: %d units cost %s micro-units by %s, %s are charged",
 			w.here(), u.Number, e.Session, u.Before.Quantity+int64(quantity.lo), total, version, got)
@@ -172,7 +171,7 @@ func (w *walk) repriceLive(r *report, s *EdgeSession, version offeringKey) {
 		used = wideOf(s.Seconds - s.CutSeconds)
 	}
 	rated := wideOf(s.Rated.Quantity).minus(wideOf(s.CutBefore.Quantity))
-	total := w.a.pricers.cost(p.usage, s.Rated.Quantity).String()
+	total := w.a.pricers.cost(p.usage, &p.usage.Rates[0], s.Rated.Quantity).String()
 	if got := fmt.Sprint(int64(s.Rated.Charged)); used != rated || got != total {
 		w.a.v2.fail("session %s at %s used %s %s since record %d and rated %s; %d cost %s micro-units by %s, %s are charged",
 			s.Key, r.label, used, p.usage.Unit, s.Cuts, rated, s.Rated.Quantity, total, version, got)

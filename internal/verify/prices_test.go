@@ -34,6 +34,13 @@ func TestNaivePriceIsTheCores(t *testing.T) {
 			r.Price, r.Mode = tariff.Price{}, tariff.Graduated
 			r.Tiers = []tariff.Tier{{UpTo: pick("first tier", 20, 45, 100), Price: price(), Flat: 11}, {UpTo: 250, Price: price(), Flat: money.Amount(pick("flat", 0, 17)), Step: pick("step", 0, 40)}, {Price: price()}}
 		}
+		if rapid.Bool().Draw(t, "zoned") { // the priced rate is one of three
+			near, far := *r, *r
+			near.Price, near.Mode, near.Tiers, near.Fee = price(), "", nil, 0
+			far.Zone, near.Zone = "far", "near"
+			u.Destinations = []tariff.Destination{{Zone: "far", Prefixes: []string{"9"}}, {Zone: "near", Prefixes: []string{"91", "1"}}}
+			u.Rates = []tariff.Rate{near, {Price: price()}, far}
+		}
 		if err := o.Live(); err != nil {
 			t.Fatal(err)
 		}
@@ -42,12 +49,13 @@ func TestNaivePriceIsTheCores(t *testing.T) {
 			t.Fatal(err)
 		}
 		var tally rating.Tally
+		zone, _ := plan.Zone(0, rapid.SampledFrom([]string{"", "5", "90", "911"}).Draw(t, "called"))
 		var p pricer
 		for _, n := range rapid.SliceOfN(rapid.Int64Range(0, 200), 1, 4).Draw(t, "parts") {
-			if _, tally, err = plan.Rate(nil, rating.Context{}, tally, rating.Use{Quantity: n}); err != nil {
+			if _, tally, err = plan.Rate(nil, rating.Context{Zone: zone}, tally, rating.Use{Quantity: n}); err != nil {
 				t.Fatal(err)
 			}
-			if want := p.cost(u, tally.Quantity).Int64(); int64(tally.Charged) != want {
+			if want := p.cost(u, byQuantity(u, plan.ZoneName(0, zone)), tally.Quantity).Int64(); int64(tally.Charged) != want {
 				t.Fatalf("%d octets cost %d, naively %d", tally.Quantity, tally.Charged, want)
 			}
 		}

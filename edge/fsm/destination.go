@@ -1,0 +1,59 @@
+package fsm
+
+import (
+	"meridian/internal/rating"
+	"meridian/internal/tariff"
+)
+
+// number is what a version keeps of the number that a session says it calls:
+// nothing, where its prices ask for none.
+func (v *version) number(called string) string {
+	if !v.zoned {
+		return ""
+	}
+	return called
+}
+
+// reaches tells whether a number can be called: each component that meters the call
+// has a rate for its zone.
+func (v *version) reaches(called string) bool {
+	for _, i := range v.meters {
+		if _, ok := v.plan.Zone(i, called); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// context is how the component that sizes what is held ahead rates a session that
+// begins at start.
+func (v *version) context(called string, start int64) rating.Context {
+	zone, _ := v.plan.Zone(v.meters[0], called)
+	return rating.Context{Component: v.meters[0], Zone: zone, Start: start}
+}
+
+// nowhere stands for the version of a session that nothing prices: what it used is
+// recorded and not charged.
+func nowhere() *version { return &version{Offering: &tariff.Offering{}, resume: true} }
+
+// unrated says why what a session used has no price.
+func (sess *Session) unrated() string {
+	if sess.Subscription != "" && sess.Called != "" {
+		return "no rate for calls to " + sess.Called
+	}
+	return "no subscription or offering for login " + sess.Login
+}
+
+// resolveZones finds the zones of a session that was loaded by their names.
+func (s *State) resolveZones(sess *Session) {
+	o := s.offeringVersion(sess.Offering, sess.Version)
+	if o == nil || sess.rated == nil {
+		return
+	}
+	for i := range sess.rated.parts {
+		p := &sess.rated.parts[i]
+		if c := o.plan.Component(p.component); c >= 0 {
+			p.zone = o.plan.ZoneNamed(c, p.zoneName)
+		}
+	}
+}
