@@ -268,7 +268,7 @@ func (s *State) emit(e journal.Entry) {
 	raw := e.Encode()
 	s.Head = journal.Chain(s.Head, raw)
 	s.noteEntry(len(raw))
-	s.out = append(s.out, verify.RawEntry{Seq: e.Seq, Raw: raw})
+	s.out = append(s.out, verify.RawEntry{Epoch: e.Epoch, Seq: e.Seq, Raw: raw})
 }
 
 // TakeEntries returns the entries written since the last call, in order.

@@ -59,14 +59,14 @@ func (a *adapter) ApplyBatch(logs []*raft.Log) []any {
 		}
 	}
 	entries := a.state.TakeEntries()
-	nowAcked := a.state.Acked
+	epoch, nowAcked := a.state.Epoch, a.state.Acked
 	feed := a.state.FeedVersion != before
 	a.mu.Unlock()
 	if err == nil {
 		err = a.keep(entries)
 	}
 	if err == nil && nowAcked != acked {
-		err = a.onlyDisk(a.segments.trim(nowAcked))
+		err = a.onlyDisk(a.segments.trim(epoch, nowAcked))
 	}
 	if err != nil {
 		return fill(results, err)
@@ -250,7 +250,7 @@ func (a *adapter) Snapshot() (raft.FSMSnapshot, error) {
 	began := time.Now()
 	defer func() { a.held.note(time.Since(began)) }()
 	return &snapshot{
-		state: a.state.Freeze(), guard: &a.mu, after: a.state.Acked, last: a.state.Seq,
+		state: a.state.Freeze(), guard: &a.mu, epoch: a.state.Epoch, after: a.state.Acked, last: a.state.Seq,
 		segments: a.segments, release: a.segments.pin(), held: a.held, failed: a.snapshotFailed,
 	}, nil
 }
@@ -270,10 +270,8 @@ func (a *adapter) restore(rc io.Reader) error {
 	if state.Level > a.level {
 		return tooOld("the snapshot", state.Level, a.level)
 	}
-	if first, last := a.segments.bounds(); last < state.Acked || first > state.Acked+1 {
-		if err := a.segments.reset(state.Acked); err != nil {
-			return err
-		}
+	if err := a.segments.goOnAfter(state.Epoch, state.Acked); err != nil {
+		return err
 	}
 	if err := snap.entries(a.segments.append); err != nil {
 		return err
@@ -281,8 +279,8 @@ func (a *adapter) restore(rc io.Reader) error {
 	if err := a.segments.sync(); err != nil {
 		return err
 	}
-	if _, last := a.segments.bounds(); last < state.Seq {
-		return damaged(a.segments.dir, fmt.Errorf("ends at entry %d, the snapshot at %d", last, state.Seq))
+	if epoch, last := a.segments.end(); epoch <= state.Epoch && last < state.Seq {
+		return damaged(a.segments.dir, fmt.Errorf("ends at entry %d/%d, the snapshot at %d/%d", epoch, last, state.Epoch, state.Seq))
 	}
 	a.mu.Lock()
 	a.state = state

@@ -23,7 +23,7 @@ func (s *Store) Backlog(after uint64) (octets int64, oldest int64) {
 	if octets == 0 {
 		return 0, 0
 	}
-	_ = seg.read(after+1, func(e verify.RawEntry) (bool, error) { // a figure of the moment: what was trimmed meanwhile is no backlog
+	_ = seg.read(s.epoch(), after+1, func(e verify.RawEntry) (bool, error) { // a figure of the moment: what was trimmed meanwhile is no backlog
 		entry, err := journal.DecodeEntry(e.Raw)
 		if err == nil {
 			oldest = entry.At

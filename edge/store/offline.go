@@ -107,8 +107,8 @@ func offlineReport(o *raftnode.Offline, dir string, ring *seal.Ring, upTo uint64
 	if err != nil {
 		return verify.EdgeReport{}, err
 	}
-	kept = slices.DeleteFunc(kept, func(e verify.RawEntry) bool { return e.Seq <= state.Acked })
-	if err := compareSegments(filepath.Join(dir, "segments"), ring, kept); err != nil {
+	kept = slices.DeleteFunc(kept, func(e verify.RawEntry) bool { return e.Epoch != state.Epoch || e.Seq <= state.Acked })
+	if err := compareSegments(filepath.Join(dir, "segments"), state.Epoch, ring, kept); err != nil {
 		return verify.EdgeReport{}, err
 	}
 	r := state.Report()
@@ -137,8 +137,8 @@ func offlineSnapshot(o *raftnode.Offline, ring *seal.Ring) (_ *fsm.State, kept [
 
 // compareSegments holds the entries that the log makes against those that lie in
 // the segments.
-func compareSegments(dir string, ring *seal.Ring, want []verify.RawEntry) error {
-	seg, _, err := readSegments(dir, ring)
+func compareSegments(root string, epoch uint64, ring *seal.Ring, want []verify.RawEntry) error {
+	seg, _, err := readEpoch(root, max(epoch, 1), ring)
 	if err != nil {
 		return err
 	}

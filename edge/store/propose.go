@@ -174,7 +174,7 @@ func (s *Store) LastAudit() (verify.EdgeReport, error) {
 	if r.Acked == r.Seq {
 		return r, nil
 	}
-	err := a.segments.read(r.Acked+1, func(e verify.RawEntry) (bool, error) {
+	err := a.segments.read(r.Epoch, r.Acked+1, func(e verify.RawEntry) (bool, error) {
 		if e.Seq > r.Seq {
 			return false, nil
 		}

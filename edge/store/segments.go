@@ -33,13 +33,16 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// segments are append-only files of sealed frames of entries, dense by seq. They
-// are synced before raft may drop the log entries that made them; until then a
-// torn tail is written again by replay.
+// segments are append-only files of sealed frames of entries, keyed by (epoch, seq)
+// and dense by seq: what is appended is of the newest epoch, those of ended ones stay
+// in folders of their own (see epochs.go). They are synced before raft may drop the
+// log entries that made them; until then a torn tail is written again by replay.
 //
 // What lies in a frame never changes, so it is read without the lock: a reader
 // copies where the frames are and keeps their files by a pin.
 type segments struct {
+	root    string // of all epochs
+	epoch   uint64 // the newest, and what follows is of it
 	dir     string
 	ring    *seal.Ring
 	disk    *disk.Layer // nil when only read
@@ -54,6 +57,7 @@ type segments struct {
 	pins   int    // readers that keep files from being trimmed
 	resets uint64 // how often the files were taken from their readers
 	gone   bool   // the files are another's
+	ended  map[uint64]*segments
 }
 
 type segment struct {
@@ -71,8 +75,13 @@ type frame struct {
 
 func (f frame) last() uint64 { return f.first + uint64(f.count) - 1 }
 
-func frameAAD(first uint64) []byte {
-	return binary.BigEndian.AppendUint64([]byte("ledger-segment/"), first)
+// frameAAD binds a frame to its place: one of another epoch cannot be put there.
+func frameAAD(epoch, first uint64) []byte {
+	aad := []byte("ledger-segment/")
+	if epoch > 1 {
+		aad = binary.BigEndian.AppendUint64(append(aad, "epoch/"...), epoch)
+	}
+	return binary.BigEndian.AppendUint64(aad, first)
 }
 
 func damaged(path string, err error) error {
@@ -80,11 +89,32 @@ func damaged(path string, err error) error {
 		"the directory of a region's only node must be kept: put the file back from a copy", ErrSegments, path, ErrDamaged, err)
 }
 
-// append writes entries, dense by seq; those that are on disk already (replay)
-// are compared and passed over.
+// append writes entries, dense by (epoch, seq); those that are on disk already
+// (replay) are compared and passed over.
 func (s *segments) append(entries []verify.RawEntry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for len(entries) > 0 {
+		n := 1
+		for n < len(entries) && entries[n].Epoch == entries[0].Epoch {
+			n++
+		}
+		if err := s.appendOf(entries[0].Epoch, entries[:n]); err != nil {
+			return err
+		}
+		entries = entries[n:]
+	}
+	return nil
+}
+
+// appendOf is append of entries of one epoch. The lock is held.
+func (s *segments) appendOf(epoch uint64, entries []verify.RawEntry) error {
+	if epoch = max(epoch, 1); epoch < s.epoch {
+		return s.compareEnded(epoch, entries)
+	}
+	if err := s.begin(epoch); err != nil {
+		return err
+	}
 	if len(entries) > 0 && entries[0].Seq < s.next {
 		known := min(uint64(len(entries)), s.next-entries[0].Seq)
 		if err := s.compare(entries[:known]); err != nil {
@@ -127,7 +157,7 @@ func (s *segments) write(entries []verify.RawEntry) error {
 		w.Bytes(e.Raw)
 	}
 	b := make([]byte, frameHeader, frameHeader+len(w.B)+seal.Overhead)
-	b = s.ring.Seal(b, w.B, frameAAD(s.next))
+	b = s.ring.Seal(b, w.B, frameAAD(s.epoch, s.next))
 	f := frame{length: uint32(len(b) - frameHeader), first: s.next, count: uint32(len(entries))}
 	binary.BigEndian.PutUint32(b, f.length)
 	binary.BigEndian.PutUint64(b[8:], f.first)
@@ -279,11 +309,14 @@ func (s *segments) reset(after uint64) error {
 	return s.disk.SyncDir(s.dir)
 }
 
-// trim removes files that hold only entries up to acked. What a reader pins is
-// left to the next acknowledgement.
-func (s *segments) trim(acked uint64) error {
+// trim removes files that hold only entries of the epoch up to acked. What a reader
+// pins is left to the next acknowledgement.
+func (s *segments) trim(epoch, acked uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if epoch != s.epoch { // replayed
+		return nil
+	}
 	for s.pins == 0 && len(s.files) > 1 && s.files[1].frames[0].first <= acked+1 {
 		if err := s.remove(s.files[0].path); err != nil {
 			return err

@@ -19,6 +19,7 @@ import (
 
 // span is where entries lie: frames of one file, as they were when it was taken.
 type span struct {
+	epoch  uint64
 	path   string
 	frames []frame
 }
@@ -31,16 +32,28 @@ func (s *segments) spans(seq uint64) []span {
 	})
 	out := make([]span, 0, len(s.files)-i)
 	for _, f := range s.files[i:] {
-		out = append(out, span{path: f.path, frames: slices.Clip(f.frames)})
+		out = append(out, span{epoch: s.epoch, path: f.path, frames: slices.Clip(f.frames)})
 	}
 	return out
 }
 
-// read calls fn with the entries from seq on that are on disk when it begins,
-// until fn returns false. ErrTrimmed: the first of them is gone. Nothing is locked
-// meanwhile.
-func (s *segments) read(from uint64, fn func(verify.RawEntry) (bool, error)) error {
+// read calls fn with the entries of an epoch from seq on that are on disk when it
+// begins, until fn returns false. ErrTrimmed: the first of them is gone. Nothing is
+// locked meanwhile.
+func (s *segments) read(epoch, from uint64, fn func(verify.RawEntry) (bool, error)) error {
 	s.mu.Lock()
+	if epoch = max(epoch, 1); epoch < s.epoch {
+		before, err := s.endedEpoch(epoch)
+		s.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		return before.read(epoch, from, fn)
+	}
+	if epoch > s.epoch { // nothing of it is written yet
+		s.mu.Unlock()
+		return nil
+	}
 	if first := s.first(); from < first {
 		s.mu.Unlock()
 		return fmt.Errorf("%w: %d was asked for, %d is the first", ErrTrimmed, from, first)
@@ -195,7 +208,7 @@ func (s *segments) walkSpan(sp span, from uint64, fn func(verify.RawEntry) (bool
 		if err != nil {
 			return false, err
 		}
-		plain, err := s.ring.Open(nil, b, frameAAD(f.first))
+		plain, err := s.ring.Open(nil, b, frameAAD(sp.epoch, f.first))
 		if err != nil {
 			return false, damaged(sp.path, fmt.Errorf("entries %d to %d: %w", f.first, f.last(), err))
 		}
@@ -208,7 +221,7 @@ func (s *segments) walkSpan(sp span, from uint64, fn func(verify.RawEntry) (bool
 			if seq < from {
 				continue
 			}
-			more, err := fn(verify.RawEntry{Seq: seq, Raw: raw})
+			more, err := fn(verify.RawEntry{Epoch: sp.epoch, Seq: seq, Raw: raw})
 			if err != nil || !more {
 				return false, err
 			}

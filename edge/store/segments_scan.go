@@ -19,10 +19,15 @@ import (
 // off, and a file that was begun and never written to is removed: it would make the
 // one before it not the last. Damage anywhere else is refused. What is read is made
 // durable first: replay takes entries that are there for done.
-func openSegments(dir string, ring *seal.Ring, maxSize int64, layer *disk.Layer) (*segments, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+func openSegments(root string, ring *seal.Ring, maxSize int64, layer *disk.Layer) (*segments, error) {
+	if err := os.MkdirAll(root, 0o700); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSegments, err)
 	}
+	epoch, err := newestEpoch(root)
+	if err != nil {
+		return nil, err
+	}
+	dir := epochDir(root, epoch)
 	names, err := segmentFiles(dir)
 	if err != nil {
 		return nil, err
@@ -32,7 +37,7 @@ func openSegments(dir string, ring *seal.Ring, maxSize int64, layer *disk.Layer)
 			return nil, fmt.Errorf("%w: %w", ErrSegments, err)
 		}
 	}
-	s, unfinished, err := readSegments(dir, ring)
+	s, unfinished, err := readEpoch(root, epoch, ring)
 	if err != nil {
 		return nil, err
 	}
@@ -62,14 +67,15 @@ func segmentFiles(dir string) ([]string, error) {
 	return names, nil
 }
 
-// readSegments reads what is on disk and changes nothing. unfinished are the files
-// without any entry.
-func readSegments(dir string, ring *seal.Ring) (s *segments, unfinished []string, err error) {
+// readEpoch reads what is on disk of an epoch and changes nothing. unfinished are the
+// files without any entry.
+func readEpoch(root string, epoch uint64, ring *seal.Ring) (s *segments, unfinished []string, err error) {
+	dir := epochDir(root, epoch)
 	names, err := segmentFiles(dir)
 	if err != nil {
 		return nil, nil, err
 	}
-	s = &segments{dir: dir, ring: ring, next: 1}
+	s = &segments{root: root, epoch: epoch, dir: dir, ring: ring, next: 1}
 	for i, name := range names {
 		seg, err := scanSegment(name, i == len(names)-1)
 		if err != nil {

@@ -24,7 +24,7 @@ func testRing(t testing.TB) *seal.Ring {
 
 func rawEntries(from, to uint64) (out []verify.RawEntry) {
 	for seq := from; seq <= to; seq++ {
-		out = append(out, verify.RawEntry{Seq: seq, Raw: fmt.Appendf(nil, "entry %d says pw-user000001", seq)})
+		out = append(out, verify.RawEntry{Epoch: 1, Seq: seq, Raw: fmt.Appendf(nil, "entry %d says pw-user000001", seq)})
 	}
 	return out
 }
@@ -38,7 +38,7 @@ func mustAppend(t testing.TB, s *segments, from, to uint64) {
 
 func readAll(t testing.TB, s *segments, from uint64) (seqs []uint64) {
 	t.Helper()
-	err := s.read(from, func(e verify.RawEntry) (bool, error) {
+	err := s.read(1, from, func(e verify.RawEntry) (bool, error) {
 		if !bytes.Equal(e.Raw, rawEntries(e.Seq, e.Seq)[0].Raw) {
 			t.Fatalf("entry %d is %q", e.Seq, e.Raw)
 		}
@@ -64,7 +64,7 @@ func TestSegmentsKeepRollTrimAndReopen(t *testing.T) {
 		t.Fatalf("%d files: the size limit does not roll", len(s.files))
 	}
 	mustAppend(t, s, 37, 42) // replay of 37–40, then new ones
-	if err := s.trim(20); err != nil {
+	if err := s.trim(1, 20); err != nil {
 		t.Fatal(err)
 	}
 	first, last := s.bounds()
@@ -195,7 +195,7 @@ func TestSegmentsSplitWhatIsAppended(t *testing.T) {
 		if !ok && seq <= 5000 {
 			n = 500
 		}
-		entries = append(entries, verify.RawEntry{Seq: seq, Raw: bytes.Repeat([]byte{byte(seq)}, n)})
+		entries = append(entries, verify.RawEntry{Epoch: 1, Seq: seq, Raw: bytes.Repeat([]byte{byte(seq)}, n)})
 	}
 	if err := s.append(entries); err != nil {
 		t.Fatal(err)
@@ -203,7 +203,7 @@ func TestSegmentsSplitWhatIsAppended(t *testing.T) {
 	if err := s.append(entries[100:]); err != nil {
 		t.Fatalf("the same again: %v", err)
 	}
-	if err := s.append([]verify.RawEntry{{Seq: 15_001, Raw: make([]byte, canon.MaxBytes+1)}}); !errors.Is(err, ErrSegments) {
+	if err := s.append([]verify.RawEntry{{Epoch: 1, Seq: 15_001, Raw: make([]byte, canon.MaxBytes+1)}}); !errors.Is(err, ErrSegments) {
 		t.Fatalf("an entry that could not be read again: %v", err)
 	}
 	if err := s.close(); err != nil {
@@ -223,7 +223,7 @@ func TestSegmentsSplitWhatIsAppended(t *testing.T) {
 		}
 	}
 	next := uint64(1)
-	err = s.read(1, func(e verify.RawEntry) (bool, error) {
+	err = s.read(1, 1, func(e verify.RawEntry) (bool, error) {
 		if e.Seq != next || !bytes.Equal(e.Raw, entries[next-1].Raw) {
 			return false, fmt.Errorf("entry %d at the place of %d", e.Seq, next)
 		}
@@ -245,11 +245,11 @@ func TestSegmentsReadStopsNobody(t *testing.T) {
 	mustAppend(t, s, 1, 3)
 	mustAppend(t, s, 4, 6)
 	var seqs []uint64
-	err = s.read(1, func(e verify.RawEntry) (bool, error) {
+	err = s.read(1, 1, func(e verify.RawEntry) (bool, error) {
 		seqs = append(seqs, e.Seq)
 		next := 6 + uint64(len(seqs))
 		mustAppend(t, s, next, next)
-		if err := s.trim(6); err != nil {
+		if err := s.trim(1, 6); err != nil {
 			return false, err
 		}
 		return true, s.sync()
@@ -260,13 +260,13 @@ func TestSegmentsReadStopsNobody(t *testing.T) {
 	if first, last := s.bounds(); first != 1 || last != 12 {
 		t.Fatalf("%d to %d: trimmed under the reader", first, last)
 	}
-	if err := s.trim(6); err != nil {
+	if err := s.trim(1, 6); err != nil {
 		t.Fatal(err)
 	}
 	if first, _ := s.bounds(); first == 1 {
 		t.Fatal("not trimmed after the reader")
 	}
-	if err := s.read(1, func(verify.RawEntry) (bool, error) { return true, nil }); !errors.Is(err, ErrTrimmed) {
+	if err := s.read(1, 1, func(verify.RawEntry) (bool, error) { return true, nil }); !errors.Is(err, ErrTrimmed) {
 		t.Fatalf("read what is trimmed: %v", err)
 	}
 }
@@ -315,7 +315,7 @@ func TestSegmentsReset(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%020d%s", 500, segmentSuffix)), []byte(segmentMagic), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err = s.read(1, func(e verify.RawEntry) (bool, error) {
+	err = s.read(1, 1, func(e verify.RawEntry) (bool, error) {
 		if e.Seq == 1 {
 			return true, s.reset(100)
 		}
@@ -331,7 +331,7 @@ func TestSegmentsReset(t *testing.T) {
 	if got := readAll(t, s, 101); len(got) != 3 {
 		t.Fatalf("read %v", got)
 	}
-	if err := s.read(9, func(verify.RawEntry) (bool, error) { return true, nil }); !errors.Is(err, ErrTrimmed) {
+	if err := s.read(1, 9, func(verify.RawEntry) (bool, error) { return true, nil }); !errors.Is(err, ErrTrimmed) {
 		t.Fatalf("read what was dropped: %v", err)
 	}
 	if s.pins != 0 {

@@ -35,6 +35,7 @@ var errSnapshot = errors.New("snapshot")
 type snapshot struct {
 	state       *fsm.Frozen
 	guard       *sync.RWMutex // of the state
+	epoch       uint64
 	after, last uint64
 	segments    *segments
 	release     func()
@@ -110,7 +111,7 @@ func (s *snapshot) write(to io.Writer) error {
 	w.record(nil)
 	var e canon.Writer
 	count, piece := uint64(0), 0
-	err = s.segments.read(s.after+1, func(raw verify.RawEntry) (bool, error) {
+	err = s.segments.read(s.epoch, s.after+1, func(raw verify.RawEntry) (bool, error) {
 		if raw.Seq > s.last {
 			return false, nil
 		}
@@ -249,7 +250,7 @@ func (r *snapshotReader) entries(fn func([]verify.RawEntry) error) error {
 		}
 		piece := make([]verify.RawEntry, 0, entriesPiece)
 		for e := canon.NewReader(record); e.Len() > 0; {
-			raw := verify.RawEntry{Seq: e.Uvarint(), Raw: e.Bytes()}
+			raw := verify.RawEntry{Epoch: r.state.Epoch, Seq: e.Uvarint(), Raw: e.Bytes()}
 			if e.Err() != nil {
 				return fmt.Errorf("%w: %w", errSnapshot, e.Err())
 			}

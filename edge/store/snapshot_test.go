@@ -35,7 +35,7 @@ func TestSnapshotGivesEntriesInPieces(t *testing.T) {
 	defer s.close()
 	mustAppend(t, s, 1, 1200)
 	for seq := uint64(1201); seq <= 1206; seq++ {
-		if err := s.append([]verify.RawEntry{{Seq: seq, Raw: make([]byte, 700<<10)}}); err != nil {
+		if err := s.append([]verify.RawEntry{{Epoch: 1, Seq: seq, Raw: make([]byte, 700<<10)}}); err != nil {
 			t.Fatal(err)
 		}
 	}

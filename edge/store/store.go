@@ -304,7 +304,7 @@ func (s *Store) Entries(after uint64, afterHash journal.Hash, maxEntries, maxByt
 	var out []verify.RawEntry
 	head, size := afterHash, 0
 	a := s.live.Load().adapter
-	err := a.segments.read(after+1, func(e verify.RawEntry) (bool, error) {
+	err := a.segments.read(s.epoch(), after+1, func(e verify.RawEntry) (bool, error) {
 		if len(out) >= maxEntries || (len(out) > 0 && size+len(e.Raw) > maxBytes) {
 			return false, nil
 		}
@@ -323,9 +323,9 @@ func (s *Store) Entries(after uint64, afterHash journal.Hash, maxEntries, maxByt
 // over the entries after it. ErrTrimmed also when the seq was acknowledged, and
 // entries up to it trimmed, while it was looked for.
 func (s *Store) HashAt(seq uint64) (journal.Hash, error) {
-	var acked uint64
+	var epoch, acked uint64
 	var hash journal.Hash
-	s.View(func(st *fsm.State) { acked, hash = st.Acked, st.AckedHash })
+	s.View(func(st *fsm.State) { epoch, acked, hash = st.Epoch, st.Acked, st.AckedHash })
 	if seq < acked {
 		return hash, fmt.Errorf("%w: hash at %d, acknowledged up to %d", ErrTrimmed, seq, acked)
 	}
@@ -334,7 +334,7 @@ func (s *Store) HashAt(seq uint64) (journal.Hash, error) {
 	}
 	at := acked
 	a := s.live.Load().adapter
-	err := a.segments.read(acked+1, func(e verify.RawEntry) (bool, error) {
+	err := a.segments.read(epoch, acked+1, func(e verify.RawEntry) (bool, error) {
 		if e.Seq > seq {
 			return false, nil
 		}
@@ -345,6 +345,12 @@ func (s *Store) HashAt(seq uint64) (journal.Hash, error) {
 		err = fmt.Errorf("edge/store: no entry %d, the ledger ends at %d", seq, at)
 	}
 	return hash, a.noted(err)
+}
+
+// epoch is the state's present epoch.
+func (s *Store) epoch() (epoch uint64) {
+	s.View(func(st *fsm.State) { epoch = st.Epoch })
+	return epoch
 }
 
 // Snapshot makes raft write a snapshot now.

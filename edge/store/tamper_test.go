@@ -64,11 +64,11 @@ func forgeries(t *testing.T, whole []verify.RawEntry) []forgery {
 // ledger reads the segments of a stopped node.
 func ledger(t *testing.T, dir string) (whole []verify.RawEntry) {
 	t.Helper()
-	seg, _, err := readSegments(dir, testRing(t))
+	seg, _, err := readEpoch(dir, 1, testRing(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := seg.read(1, func(e verify.RawEntry) (bool, error) { whole = append(whole, e); return true, nil }); err != nil {
+	if err := seg.read(1, 1, func(e verify.RawEntry) (bool, error) { whole = append(whole, e); return true, nil }); err != nil {
 		t.Fatal(err)
 	}
 	return whole

@@ -168,8 +168,8 @@ type EdgeReport struct {
 	Heads        [][]byte   // heads that the region's nodes signed up to Index, as this node keeps them
 }
 
-// RawEntry is an entry's canonical bytes.
+// RawEntry is an entry's canonical bytes, with its place.
 type RawEntry struct {
-	Seq uint64
-	Raw []byte
+	Epoch, Seq uint64
+	Raw        []byte
 }
