@@ -37,6 +37,7 @@ func importTable() []importRule {
 		{"internal/charging", []string{"internal/rating", "internal/tariff", "internal/money", "internal/invariant", "internal/canon"}, "who pays depends on the wallet, the price and the usage alone"},
 		{"internal/contract", []string{"internal/rating", "internal/tariff", "internal/money", "internal/invariant", "internal/canon"}, "what falls due depends on the offering, the contract and the time alone"},
 		{"internal/journal", []string{"internal/rating", "internal/money", "internal/invariant", "internal/canon"}, "a ledger stands for itself: beside amounts it holds the slices that priced a usage"},
+		{"internal/replay", sharedCore, "a record is priced again by the rules that priced it, from what stands in it"},
 		{"internal/sheet", sharedCore, "a sheet is read at the centre and at a shell; what it may say is the vocabulary's"},
 		{"internal/why", sharedCore, "a sentence says what was rated, and rates nothing"},
 		{"internal/trial", with(sharedCore, "internal/sheet", "internal/why"), "a trial prices and pays by the core alone, so that it comes to what a region comes to"},

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"meridian/central/rerating"
@@ -15,7 +16,9 @@ import (
 	"meridian/internal/journal"
 	"meridian/internal/money"
 	"meridian/internal/rating"
+	"meridian/internal/replay"
 	"meridian/internal/tariff"
+	"meridian/internal/verify"
 )
 
 // X4: a million random reports are rated by the edge as they come, each on top of
@@ -23,8 +26,10 @@ import (
 // runs. The centre has the catalog's text and the ledger's bytes: it prices each
 // usage record anew, all of its usage at once, writes the entry as it should be,
 // and gets the edge's bytes. Tariffs have fees, free units, first and next steps,
-// tiers with flat parts and steps of their own, minima and maxima; sessions are cut
-// at ages, at orders and at their end; some subscribers run out of money.
+// tiers with flat parts and steps of their own, minima and maxima; half of them have
+// windows too, a second component, allowances with factors, steps or filters, daily
+// or once, and pools. Sessions are cut at ages, at orders and at their end; some
+// subscribers run out of money.
 func TestX4CentreRatesAMillionReportsToTheSameBytes(t *testing.T) {
 	const reports = 1_000_000
 	e := newX4Edge(t, 24, 240)
@@ -35,9 +40,10 @@ func TestX4CentreRatesAMillionReportsToTheSameBytes(t *testing.T) {
 	}
 	e.do(&command.CutAll{Limit: 1 << 20})
 	centre.read(t, e.state)
-	t.Logf("%d reports, %d usage records with %d slices, %s charged, %s overrun", e.reports, centre.records, centre.slices, centre.charged, centre.overrun)
-	if centre.records < reports/20 || centre.slices < centre.records || centre.charged == 0 || centre.overrun == 0 || centre.resumed == 0 {
-		t.Error("the run was to have records enough, charges, overrun, and sessions of several records")
+	t.Logf("%d reports, %d usage records with %d slices, %d of them in parts (%d units by allowances), %s charged, %s overrun",
+		e.reports, centre.records, centre.slices, centre.inParts, centre.covered, centre.charged, centre.overrun)
+	if centre.records < reports/20 || centre.slices < centre.records || centre.charged == 0 || centre.overrun == 0 || centre.resumed == 0 || centre.inParts < centre.records/4 || centre.covered == 0 {
+		t.Error("the run was to have records enough, in parts and not, charges, overrun, allowances that pay, and sessions of several records")
 	}
 	if edge, here := centre.edge.Sum(nil), centre.here.Sum(nil); !bytes.Equal(edge, here) {
 		t.Errorf("the edge's usage records hash to %x, the centre's to %x", edge, here)
@@ -74,6 +80,9 @@ func newX4Edge(t *testing.T, offerings, subscribers int) *x4Edge {
 	e.do(&command.Tick{Clocks: []int64{e.now * 1e6}})
 	for i := range offerings {
 		o := x4Offering(e.rng, fmt.Sprintf("o%d", i))
+		if i%2 == 1 {
+			x4Rich(e.rng, o)
+		}
 		e.bodies = append(e.bodies, e.feed(feed.KindOffering, feed.OfferingKey(o.ID, o.Version), o))
 	}
 	e.feed(feed.KindNAS, "nas", &feed.NAS{ID: "nas", Address: "127.0.2.1", Vendor: "generic"})
@@ -139,6 +148,7 @@ func (e *x4Edge) round() {
 // x4Centre knows the catalog's text and reads the ledger's bytes.
 type x4Centre struct {
 	versions map[string]*rerating.Version
+	parts    map[string]*replay.Version
 	edge     interface {
 		Write([]byte) (int, error)
 		Sum([]byte) []byte
@@ -148,13 +158,23 @@ type x4Centre struct {
 		Sum([]byte) []byte
 	}
 	records, slices, resumed int
+	inParts                  int
+	covered                  int64 // by allowances
 	charged, overrun         money.Amount
 	due                      money.Amount // priced, and not yet found charged
 	after                    map[journal.SessionKey]rating.State
+	stands                   map[x4Stand]replay.State
+}
+
+// x4Stand names a component of a session.
+type x4Stand struct {
+	session   journal.SessionKey
+	component string
 }
 
 func newX4Centre(t *testing.T, bodies [][]byte) *x4Centre {
-	c := &x4Centre{versions: map[string]*rerating.Version{}, edge: sha256.New(), here: sha256.New(), after: map[journal.SessionKey]rating.State{}}
+	c := &x4Centre{versions: map[string]*rerating.Version{}, edge: sha256.New(), here: sha256.New(), after: map[journal.SessionKey]rating.State{},
+		parts: map[string]*replay.Version{}, stands: map[x4Stand]replay.State{}}
 	for _, b := range bodies {
 		o := &tariff.Offering{}
 		if err := json.Unmarshal(b, o); err != nil {
@@ -165,21 +185,33 @@ func newX4Centre(t *testing.T, bodies [][]byte) *x4Centre {
 			t.Fatal(err)
 		}
 		c.versions[o.ID] = v
+		if c.parts[o.ID], err = replay.NewVersion(o); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return c
 }
 
 func (c *x4Centre) read(t *testing.T, s *fsm.State) {
-	for _, raw := range s.TakeEntries() {
+	entries := s.TakeEntries()
+	for i, raw := range entries {
 		e, err := journal.DecodeEntry(raw.Raw)
 		if err != nil {
 			t.Fatal(err)
 		}
 		switch e.Kind {
 		case journal.KindUsage:
-			c.usage(t, &e, raw.Raw)
+			if len(e.Usage.Parts) > 0 {
+				c.usageInParts(t, &e, raw.Raw, x4Paid(t, &e, entries[i+1:]))
+			} else {
+				c.usage(t, &e, raw.Raw)
+			}
 		case journal.KindCharge:
-			c.charged, c.due = c.charged+money.Amount(e.Amount), c.due-money.Amount(e.Amount)
+			if e.Unit.IsMoney() {
+				c.charged, c.due = c.charged+money.Amount(e.Amount), c.due-money.Amount(e.Amount)
+			} else {
+				c.covered += e.Amount
+			}
 		case journal.KindOverrun:
 			c.overrun, c.due = c.overrun+money.Amount(e.Amount), c.due-money.Amount(e.Amount)
 		}
@@ -216,7 +248,120 @@ func (c *x4Centre) usage(t *testing.T, e *journal.Entry, raw []byte) {
 	c.records, c.slices, c.due = c.records+1, c.slices+len(u.Slices), c.due+priced.Amount
 }
 
-// x4Offering is a random metered offering, of all that edges execute of usage.
+// x4Paid is what the charges of a cut say of who paid.
+func x4Paid(t *testing.T, record *journal.Entry, after []verify.RawEntry) (paid []replay.Paid) {
+	for _, raw := range after {
+		e, err := journal.DecodeEntry(raw.Raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Session != record.Session || e.Cut != record.Cut {
+			break
+		}
+		if e.Kind == journal.KindCharge {
+			paid = append(paid, replay.Paid{Bucket: e.Bucket, Unit: e.Unit, Amount: e.Amount})
+		}
+	}
+	return paid
+}
+
+// usageInParts prices a record of several components, with windows or allowances,
+// from what stands in it and in the charges of its cut.
+func (c *x4Centre) usageInParts(t *testing.T, e *journal.Entry, raw []byte, paid []replay.Paid) {
+	u := e.Usage
+	v := c.parts[u.Offering]
+	r, exact, err := v.Record(e.Session.Start, u, paid)
+	if err != nil || !exact {
+		t.Fatalf("record %d of session %s by %s, paid by %+v: %v\n%s\nallowances %+v", u.Number, e.Session, u.Offering, paid, err, x4Differ(u.Parts, r.Parts), v.Allowances)
+	}
+	want := *u
+	want.Parts, want.TariffHash = nil, v.Hash()
+	for i := range r.Parts {
+		p, edge := &r.Parts[i], &u.Parts[i]
+		at := x4Stand{e.Session, v.Usage[p.Component].Name}
+		before, again := c.stands[at]
+		if again {
+			c.resumed++
+		}
+		x := journal.UsagePart{Component: at.component, Zone: p.Zone, Start: edge.Start, Before: before.Tally, Uses: edge.Uses, Slices: p.Slices}
+		for _, d := range before.Draws {
+			x.Draws = append(x.Draws, journal.Draw(d))
+		}
+		want.Parts = append(want.Parts, x)
+		if c.stands[at] = p.After; u.TerminateCause != 0 {
+			delete(c.stands, at)
+		}
+		c.slices, c.due = c.slices+len(p.Slices), c.due+p.Amount()
+	}
+	rewritten := *e
+	rewritten.Usage = &want
+	mine := rewritten.Encode()
+	if !bytes.Equal(mine, raw) {
+		t.Fatalf("record %d of session %s by %s:\nedge   %+v\ncentre %+v", u.Number, e.Session, u.Offering, *u, want)
+	}
+	_, _ = c.edge.Write(raw)
+	_, _ = c.here.Write(mine)
+	c.records, c.inParts = c.records+1, c.inParts+1
+}
+
+// x4Differ tells where the slices of two sides part.
+func x4Differ(edge []journal.UsagePart, centre []replay.Part) string {
+	for i := range centre {
+		for k, x := range edge[i].Slices {
+			if k >= len(centre[i].Slices) || centre[i].Slices[k] != x {
+				return fmt.Sprintf("part %d, slice %d:\nedge   %+v\ncentre %+v\nuses %+v", i, k, edge[i].Slices[max(k-2, 0):], centre[i].Slices[max(min(k, len(centre[i].Slices))-2, 0):], edge[i].Uses)
+			}
+		}
+	}
+	return "the centre has more slices"
+}
+
+// x4Rich gives an offering what makes its records have parts.
+func x4Rich(rng *rand.Rand, o *tariff.Offering) {
+	main := &o.Usage[0]
+	o.Windows = []tariff.Window{{Name: "night", From: 22 * 3600, To: 6 * 3600}}
+	if rng.IntN(2) == 0 {
+		night := main.Rates[0]
+		night.Window = "night"
+		night.Tiers = slices.Clone(night.Tiers)
+		for i := range night.Tiers {
+			night.Tiers[i].Price.Amount /= 3
+		}
+		night.Price.Amount /= 3
+		main.Rates = []tariff.Rate{night, main.Rates[0]}
+	}
+	if rng.IntN(2) == 0 {
+		other := tariff.Usage{Name: "other", Unit: tariff.Seconds, Rates: []tariff.Rate{{Price: tariff.Price{Amount: money.Amount(rng.Int64N(20_000)), Per: 60}, Next: rng.Int64N(90)}}}
+		if main.Unit == tariff.Seconds {
+			other.Unit, other.Rates[0].Price.Per, other.Rates[0].Next = tariff.Bytes, 1<<20, rng.Int64N(1<<16)
+		}
+		o.Usage = append(o.Usage, other)
+	}
+	for i := range rng.IntN(3) {
+		u := o.Usage[rng.IntN(len(o.Usage))]
+		a := tariff.Allowance{Name: fmt.Sprintf("pack%d", i), Unit: u.Unit, Amount: (1 + rng.Int64N(3600)) << (rng.IntN(20) * (1 - rng.IntN(2))), Priority: rng.IntN(3)}
+		if rng.IntN(2) == 0 {
+			a.Every, a.Anchor = &tariff.Period{Unit: tariff.Day, Count: 1}, tariff.Calendar
+		}
+		switch rng.IntN(4) {
+		case 0:
+			a.Step = 1 + rng.Int64N(60)
+		case 1:
+			a.Filter.Windows = []string{"night"}
+		case 2:
+			a.Filter.Usage = []string{u.Name}
+		case 3:
+			a.Factor = tariff.Ratio{Num: 1 + rng.Int64N(3), Den: 1 + rng.Int64N(3)}
+		}
+		if rng.IntN(4) == 0 {
+			a.Shared = &tariff.Shared{Pool: a.Name}
+		}
+		o.Allowances = append(o.Allowances, a)
+	}
+}
+
+// x4Offering is a random metered offering, of what edges execute of usage by one
+// component.
 func x4Offering(rng *rand.Rand, id string) *tariff.Offering {
 	unit, scale := tariff.Bytes, int64(1<<20)
 	if rng.IntN(2) == 0 {

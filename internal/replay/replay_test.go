@@ -1,0 +1,63 @@
+package replay
+
+import (
+	"errors"
+	"testing"
+
+	"meridian/internal/journal"
+	"meridian/internal/rating"
+	"meridian/internal/tariff"
+)
+
+const mb = int64(1e6)
+
+func version(t *testing.T, edit func(*tariff.Offering)) *Version {
+	t.Helper()
+	o := &tariff.Offering{ID: "home", Version: 1, Name: "Home", Currency: "EUR", Service: "internet", Overrun: tariff.Owed,
+		Windows: []tariff.Window{{Name: "night", From: 22 * 3600, To: 6 * 3600}},
+		Usage: []tariff.Usage{{Name: "data", Unit: tariff.Bytes, Rates: []tariff.Rate{
+			{Window: "night", Price: tariff.Price{Amount: 1e5, Per: 100 * mb}}, {Price: tariff.Price{Amount: 1e6, Per: 100 * mb}}}}},
+		Allowances:  []tariff.Allowance{{Name: "pack", Unit: tariff.Bytes, Amount: 50 * mb}},
+		Reservation: tariff.Reservation{Quota: mb, TTLSeconds: 600}, Profile: tariff.Profile{SessionLimit: 1, InterimSeconds: 60}}
+	if edit != nil {
+		edit(o)
+	}
+	v, err := NewVersion(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// By hand: from 21:59:00 to 22:01:00 100 MB are used, evenly. An allowance has 20 MB
+// at first and pays until 21:59:24; then money pays at the day's price, 0.01 a MB,
+// for the 30 MB until 22:00, and at the night's, 0.001 a MB, for the 50 MB after:
+// 0.35. A record that says otherwise is not exact.
+func TestRecordByHand(t *testing.T) {
+	const at = 1_800_000_000 - 1_800_000_000%86400 + 22*3600
+	v := version(t, nil)
+	day, night := "home@1/data/any", "home@1/data/night"
+	r, _, err := v.Record(at, &journal.UsageRecord{Parts: []journal.UsagePart{{Component: "data", Start: at, Uses: []rating.Use{{Quantity: 100 * mb, From: at - 60, To: at + 60}}}}}, nil)
+	if err != nil || len(r.Parts[0].Slices) != 2 {
+		t.Fatalf("%v %+v", err, r)
+	}
+	day, night = r.Parts[0].Slices[0].Rule, r.Parts[0].Slices[1].Rule
+	u := &journal.UsageRecord{Parts: []journal.UsagePart{{Component: "data", Start: at, Uses: []rating.Use{{Quantity: 100 * mb, From: at - 60, To: at + 60}},
+		Slices: []journal.PaidSlice{
+			{Rule: "pack", Kind: rating.KindCovered, Quantity: 20 * mb, Charged: 20 * mb, Bucket: "north/1/2"},
+			{Rule: day, Quantity: 30 * mb, Charged: 30 * mb, Amount: 300_000},
+			{Rule: night, Quantity: 50 * mb, Charged: 50 * mb, Amount: 50_000}}}}}
+	paid := []Paid{{"north/1/2", "bytes", 20 * mb}, {"a/cash", "EUR", 350_000}}
+	r, exact, err := v.Record(at, u, paid)
+	if err != nil || !exact || r.Amount() != 350_000 {
+		t.Errorf("%v, exact %t: %s\n%+v", err, exact, r.Amount(), r.Parts)
+	}
+	u.Parts[0].Slices[2].Amount++
+	if _, exact, err := v.Record(at, u, paid); err != nil || exact {
+		t.Errorf("a record with another price is exact: %v", err)
+	}
+	u.Parts[0].Component = "voice"
+	if _, _, err := v.Record(at, u, paid); !errors.Is(err, ErrRecord) {
+		t.Errorf("a component that the version lacks: %v", err)
+	}
+}
