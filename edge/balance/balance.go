@@ -29,7 +29,8 @@ type Bucket struct {
 	ReclaimTo int64 // X should reach this
 	Wanted    int64 // G should reach this
 
-	Made *Made // nil for one that the centre granted
+	Row  uint64 // version of the lease's row in the feed, 0 for one made here
+	Made *Made  // nil for one that the centre granted
 
 	Counted int64 // what of Available is in the region's sum; not part of the state
 }

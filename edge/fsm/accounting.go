@@ -54,7 +54,7 @@ func (s *State) applyAccounting(c *command.Accounting) command.Result {
 // enforceLimit cuts off a new session for which there was no slot: several
 // replicas may accept a login at the same moment.
 func (s *State) enforceLimit(sess *Session) {
-	sub := s.subscriptions[sess.Subscription]
+	sub := s.subscriptions.get(sess.Subscription)
 	if sub == nil || !sess.Open {
 		return
 	}
@@ -66,7 +66,7 @@ func (s *State) enforceLimit(sess *Session) {
 // enforceStanding asks again for the end of a session that may not be online: its
 // login was accepted just before, or the first Disconnect failed.
 func (s *State) enforceStanding(sess *Session) {
-	sub := s.subscriptions[sess.Subscription]
+	sub := s.subscriptions.get(sess.Subscription)
 	if sub == nil {
 		return
 	}
@@ -118,7 +118,7 @@ func (s *State) report(sess *Session, nas *NAS, c *command.Accounting, r session
 // look sees what a report, or its usage, has changed for the subscriber: thresholds
 // and the profile in force.
 func (s *State) look(sess *Session) {
-	sub := s.subscriptions[sess.Subscription]
+	sub := s.subscriptions.get(sess.Subscription)
 	if sub == nil {
 		return
 	}
@@ -131,7 +131,7 @@ func (s *State) look(sess *Session) {
 // speed is what the session's line can carry: twice what its offering allows, for
 // bursts.
 func (s *State) speed(sess *Session) session.Speed {
-	sub := s.subscriptions[sess.Subscription]
+	sub := s.subscriptions.get(sess.Subscription)
 	if sub == nil {
 		return session.Speed{}
 	}
@@ -178,12 +178,13 @@ func (s *State) openSession(nas *NAS, c *command.Accounting, start int64) *Sessi
 	}
 	sess.Meter.Event = start
 	sess.CutMeter.Event = start
-	if sub := s.logins[c.Login]; sub != nil {
+	if sub := s.logins.get(c.Login); sub != nil {
 		sess.Subscription, sess.Account = sub.ID, sub.Account
 		if o := s.offeringAt(sub.Offering, s.seconds()); o != nil {
 			sess.Called = o.number(c.Called)
 		}
 	}
+	s.share(sess)
 	s.addSession(sess)
 	s.startNASHour(nas)
 	nas.Sessions++
@@ -209,7 +210,7 @@ func (s *State) indexOpen(sess *Session) {
 	if n := s.nas[sess.Key.NAS]; n != nil {
 		n.open[sess.Key] = sess
 	}
-	if sub := s.subscriptions[sess.Subscription]; sub != nil {
+	if sub := s.subscriptions.get(sess.Subscription); sub != nil {
 		at, _ := slices.BinarySearchFunc(sub.open, sess, func(a, b *Session) int { return compareSession(a.Key, b.Key) })
 		sub.open = slices.Insert(sub.open, at, sess)
 	}
@@ -219,7 +220,7 @@ func (s *State) unindexOpen(sess *Session) {
 	if n := s.nas[sess.Key.NAS]; n != nil {
 		delete(n.open, sess.Key)
 	}
-	if sub := s.subscriptions[sess.Subscription]; sub != nil {
+	if sub := s.subscriptions.get(sess.Subscription); sub != nil {
 		sub.open = slices.DeleteFunc(sub.open, func(o *Session) bool { return o == sess })
 	}
 }

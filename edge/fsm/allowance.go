@@ -30,7 +30,7 @@ func (s *State) giveAllowances(sub *Subscription) {
 	for _, b := range s.own[sub.ID] {
 		s.expire(sub, b, now)
 	}
-	for _, b := range s.byAccount[sub.Account] {
+	for _, b := range s.bucketsOf(sub.Account) {
 		if b.Made != nil {
 			s.expire(sub, b, now)
 		}
@@ -96,7 +96,7 @@ func (s *State) giveAllowance(sub *Subscription, o *version, i int, now int64) {
 }
 
 func (s *State) sortBuckets(b *balance.Bucket) {
-	list := s.byAccount[b.Account]
+	list := s.bucketsOf(b.Account)
 	if b.Made.Subscription != "" {
 		list = s.own[b.Made.Subscription]
 	}
@@ -108,7 +108,7 @@ func (s *State) sortBuckets(b *balance.Bucket) {
 func (s *State) allowanceBucket(sub *Subscription, a *tariff.Allowance) *balance.Bucket {
 	list := s.own[sub.ID]
 	if a.Shared != nil {
-		list = s.byAccount[sub.Account]
+		list = s.bucketsOf(sub.Account)
 	}
 	for _, b := range list {
 		if b.Made != nil && (a.Shared == nil && b.Made.Allowance == a.Name || a.Shared != nil && b.Made.Pool == a.Shared.Pool) {

@@ -13,22 +13,9 @@ import (
 func (s *State) makeBucket(account string, unit journal.Unit, priority int, made balance.Made) *balance.Bucket {
 	b := &balance.Bucket{ID: journal.BucketName(s.Region, s.Epoch, s.Seq+1), Account: account, Unit: unit, Priority: priority, Made: &made}
 	s.beforeBucket(b)
-	s.buckets[b.ID] = b
+	s.buckets.put(b)
 	s.fileBucket(b)
 	return b
-}
-
-// fileBucket puts a bucket in its place in charging order: with its account's, or
-// with its subscription's if it is that one's alone. A company's account may have
-// thousands of those, and no other subscription ever asks them.
-func (s *State) fileBucket(b *balance.Bucket) {
-	index, key := s.byAccount, b.Account
-	if b.Made != nil && b.Made.Subscription != "" {
-		index, key = s.own, b.Made.Subscription
-	}
-	list := append(index[key], b)
-	slices.SortFunc(list, balance.Before)
-	index[key] = list
 }
 
 // spends tells whether fees may be paid from a bucket, and refunds go to it: it is

@@ -20,7 +20,7 @@ func (s *State) use(sess *Session, from int64, d session.Delta) {
 	if !uncut {
 		sess.Uncut = max(s.seconds(), 1)
 	}
-	sub := s.subscriptions[sess.Subscription]
+	sub := s.subscriptions.get(sess.Subscription)
 	if sub == nil {
 		return
 	}
@@ -162,7 +162,7 @@ func (s *State) cut(sess *Session) {
 		if p.Amount == 0 { // taken back since
 			continue
 		}
-		b := s.buckets[p.Bucket]
+		b := s.buckets.get(p.Bucket)
 		s.beforeBucket(b)
 		b.Cut(p.Amount)
 		e := base
@@ -209,7 +209,7 @@ func (s *State) usageRecord(sess *Session) *journal.UsageRecord {
 // acknowledged and kept, and charges nothing.
 func (s *State) quarantine(c *command.Accounting, why string) {
 	r := session.Report{Event: c.Event, Seconds: c.Seconds}
-	sub := s.logins[c.Login]
+	sub := s.logins.get(c.Login)
 	e := journal.Entry{
 		Kind: journal.KindQuarantine, Detail: why,
 		Session: journal.SessionKey{NAS: c.NAS, ID: c.SessionID, Start: r.Start()},

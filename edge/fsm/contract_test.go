@@ -100,7 +100,7 @@ func TestContractOfABundle(t *testing.T) {
 		"one_time set-up 03-10T10:00 5.00, recurring access 03-10T10:00 44.00 (22 of 31 days), recurring television 03-10T10:00 4.40 (22 of 31 days)")
 	r.want("twice in a second", r.answer(feed.Order{Action: feed.ActionChange, Offering: "bundle"}), "refused: the offering was changed this very second")
 	r.tick(1)
-	b, dump := r.s.buckets["a/cash"], r.s.Dump()
+	b, dump := r.s.buckets.get("a/cash"), r.s.Dump()
 	if again, err := Load(dump); err != nil || !bytes.Equal(again.Dump(), dump) {
 		t.Fatal("a contract is not read back", err)
 	}
@@ -168,8 +168,8 @@ func TestContractFreePeriodNeedsNoBucket(t *testing.T) {
 	r := newRegion(t, 0, o)
 	r.feed(feed.KindSubscription, "sub2", &feed.Subscription{ID: "sub2", Account: "b", Login: "v", Offering: o.ID})
 	r.tick(10)
-	r.want("lapsed", r.s.subscriptions["sub2"].Lapsed, false)
+	r.want("lapsed", r.s.subscriptions.get("sub2").Lapsed, false)
 	r.want("told of, for both", strings.Count(r.fees(), "First month free"), 2)
 	r.until("2027-02-01T08:00:00Z")
-	r.want("lapsed when the fee is due", r.s.subscriptions["sub2"].Lapsed, true)
+	r.want("lapsed when the fee is due", r.s.subscriptions.get("sub2").Lapsed, true)
 }

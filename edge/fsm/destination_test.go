@@ -100,7 +100,7 @@ func TestAHoldIsOfTheZone(t *testing.T) {
 	}{{"+4930", 600, 600_000}, {"+4915", 600, 1_220_000}, {"+8816", 300, 10_000_000}} {
 		r := newRegion(t, 10*eur, voice())
 		r.want("limit of "+c.called, r.dial("x", c.called).LimitUnits, c.limit)
-		r.want("held for "+c.called, r.s.buckets["a/cash"].H, c.held)
+		r.want("held for "+c.called, r.s.buckets.get("a/cash").H, c.held)
 	}
 }
 
@@ -112,7 +112,7 @@ func TestTwoCallsOfOneLine(t *testing.T) {
 		return r.apply(&command.Reserve{NAS: "nas", Key: ReserveKey("nas", "", "100", "", "u"), Login: "u", CallingStation: "100", Called: called})
 	}
 	dial("+4930")
-	r.want("the second dial's hold", fmt.Sprint(dial("+8816").LimitUnits, r.s.buckets["a/cash"].H), "300 10000000")
+	r.want("the second dial's hold", fmt.Sprint(dial("+8816").LimitUnits, r.s.buckets.get("a/cash").H), "300 10000000")
 	start := r.now
 	report := func(status command.Status, id, called string, seconds int64) {
 		r.apply(&command.Accounting{NAS: "nas", SessionID: id, Login: "u", Status: status, Event: start + seconds, Seconds: seconds, Giga: true, Called: called, CallingStation: "100"})

@@ -33,7 +33,7 @@ func (s *State) Hash() journal.Hash {
 // Dump returns the whole state in canonical form. Indexes and timers are left
 // out: Load makes them from the rest. Frozen gives the same while commands go on.
 func (s *State) Dump() []byte {
-	b := make([]byte, 0, 256+200*len(s.sessions)+300*len(s.subscriptions))
+	b := make([]byte, 0, 256+200*len(s.sessions)+300*s.subscriptions.len())
 	s.dump(func(piece []byte) { b = append(b, piece...) })
 	return b
 }
@@ -61,13 +61,14 @@ func Load(b []byte) (*State, error) {
 	}
 	s := New()
 	s.loadHead(r, format)
-	texts := &texts{}
+	texts := &s.words
 	s.loadVersions(r, texts)
 	s.loadCatalog(r)
 	s.loadBuckets(r, texts, format)
 	s.loadSubscriptions(r, texts, format)
 	s.loadSessions(r, texts, format)
 	s.loadQueues(r, format)
+	texts.leases, texts.subscriptions = nil, nil
 	if err := r.Close(); err != nil {
 		return nil, fmt.Errorf("load state: %w", err)
 	}
@@ -123,10 +124,18 @@ func compareEntity(a, b entityKey) int {
 	return cmp.Or(strings.Compare(string(a.kind), string(b.kind)), strings.Compare(a.id, b.id))
 }
 
-func (s *State) appendVersion(w *canon.Writer, k entityKey) {
-	w.String(string(k.kind))
-	w.String(k.id)
-	w.Uvarint(s.versions[k])
+func (s *State) dumpVersions(w *canon.Writer) {
+	w.Uvarint(uint64(len(s.versions)))
+	keys := make([]entityKey, 0, len(s.versions))
+	for k := range s.versions {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, compareEntity)
+	for _, k := range keys {
+		w.String(string(k.kind))
+		w.String(k.id)
+		w.Uvarint(s.versions[k])
+	}
 }
 
 func (s *State) dumpCatalog(w *canon.Writer) {
@@ -157,19 +166,25 @@ func (s *State) dumpCatalog(w *canon.Writer) {
 	}
 }
 
-// dumpNoCatalog writes an empty one.
+// dumpNoCatalog writes an empty one, without versions.
 func (s *State) dumpNoCatalog(w *canon.Writer) {
-	for range 3 { // offerings, NAS, operators
+	for range 4 { // versions, offerings, NAS, operators
 		w.Uvarint(0)
 	}
 }
 
-// texts are what a dump says again and again, so that a loaded state holds each
-// once: at a million subscribers that is a hundred megabytes.
+// texts are what comes again and again in rows and dumps, so that a state holds each
+// once.
 type texts struct {
-	few           map[string]string // kinds, units, offerings
-	leases        []string          // ids in order, as they come again with the buckets
-	subscriptions []string
+	few map[string]string // kinds, units, offerings
+
+	// Versions of feed rows as dumps up to format 3 have them, in the order of ids.
+	leases, subscriptions []rowVersion
+}
+
+type rowVersion struct {
+	id      string
+	version uint64
 }
 
 // mostFew bounds the texts that are looked for.
@@ -189,28 +204,27 @@ func (t *texts) one(text string) string {
 	return text
 }
 
-// again returns an id that lies in a list in the order in which it is asked for.
-func again(list *[]string, id string) string {
-	for len(*list) > 0 && (*list)[0] < id {
+// versionOf takes the version of an id off a list in the order in which it is asked.
+func versionOf(list *[]rowVersion, id string) (version uint64) {
+	for len(*list) > 0 && (*list)[0].id < id {
 		*list = (*list)[1:]
 	}
-	if len(*list) > 0 && (*list)[0] == id {
-		return (*list)[0]
+	if len(*list) > 0 && (*list)[0].id == id {
+		version = (*list)[0].version
 	}
-	return id
+	return version
 }
 
 func (s *State) loadVersions(r *canon.Reader, t *texts) {
-	n := r.Count(3)
-	s.versions = make(map[entityKey]uint64, n)
-	for ; n > 0; n-- {
-		k := entityKey{feed.Kind(t.one(r.String())), r.String()}
-		s.versions[k] = r.Uvarint()
+	for n := r.Count(3); n > 0; n-- {
+		k, version := entityKey{feed.Kind(t.one(r.String())), r.String()}, r.Uvarint()
 		switch k.kind {
 		case feed.KindLease:
-			t.leases = append(t.leases, k.id)
+			t.leases = append(t.leases, rowVersion{k.id, version})
 		case feed.KindSubscription:
-			t.subscriptions = append(t.subscriptions, k.id)
+			t.subscriptions = append(t.subscriptions, rowVersion{k.id, version})
+		default:
+			s.versions[k] = version
 		}
 	}
 }
@@ -246,7 +260,7 @@ func (s *State) loadCatalog(r *canon.Reader) {
 }
 
 func (s *State) appendBucket(w *canon.Writer, id string) {
-	b := s.buckets[id]
+	b := s.buckets.get(id)
 	w.String(b.ID)
 	w.String(b.Account)
 	w.String(string(b.Unit))
@@ -254,10 +268,11 @@ func (s *State) appendBucket(w *canon.Writer, id string) {
 		w.Varint(v)
 	}
 	appendMade(w, b.Made)
+	w.Uvarint(b.Row)
 }
 
 func (s *State) appendSubscription(w *canon.Writer, id string) {
-	sub := s.subscriptions[id]
+	sub := s.subscriptions.get(id)
 	row := &sub.Subscription
 	for _, v := range [...]string{row.ID, row.Account, row.Login} {
 		w.String(v)
@@ -267,7 +282,7 @@ func (s *State) appendSubscription(w *canon.Writer, id string) {
 	for _, v := range [...]string{row.Offering, sub.Offering, sub.Previous} {
 		w.String(v)
 	}
-	for _, v := range [...]bool{row.Terminated, sub.Barred, sub.Terminated, sub.Lapsed, s.logins[row.Login] == sub} {
+	for _, v := range [...]bool{row.Terminated, sub.Barred, sub.Terminated, sub.Lapsed, s.logins.get(row.Login) == sub} {
 		w.Bool(v)
 	}
 	w.Uvarint(sub.Version)
@@ -279,50 +294,33 @@ func (s *State) appendSubscription(w *canon.Writer, id string) {
 	for _, name := range sub.fired {
 		w.String(name)
 	}
+	w.Uvarint(sub.Row)
 }
 
 func (s *State) loadBuckets(r *canon.Reader, t *texts, format byte) {
-	n := r.Count(16)
-	s.buckets, s.byAccount = make(map[string]*balance.Bucket, n), make(map[string][]*balance.Bucket, n/2)
-	for ; n > 0; n-- {
-		b := &balance.Bucket{ID: again(&t.leases, r.String()), Account: r.String(), Unit: journal.Unit(t.one(r.String())), Priority: int(r.Varint())}
+	for n := r.Count(16); n > 0; n-- {
+		b := &balance.Bucket{ID: r.String(), Account: r.String(), Unit: journal.Unit(t.one(r.String())), Priority: int(r.Varint())}
 		for _, p := range [...]*int64{&b.Expires, &b.G, &b.T, &b.S, &b.X, &b.B, &b.P, &b.U, &b.H, &b.Allowance, &b.ReclaimTo, &b.Wanted} {
 			*p = r.Varint()
 		}
 		if format >= 4 {
 			b.Made = readMade(r, t)
+			b.Row = r.Uvarint()
+		} else {
+			b.Row = versionOf(&t.leases, b.ID)
 		}
-		list := s.byAccount[b.Account]
-		if len(list) > 0 {
-			b.Account = list[0].Account
-		}
-		s.buckets[b.ID] = b
+		s.buckets.put(b)
+		s.fileBucket(b)
 		s.count(b)
 		if b.Wanted > b.G {
 			s.wanting[b.ID] = true
-		}
-		if b.Made != nil && b.Made.Subscription != "" {
-			s.own[b.Made.Subscription] = append(s.own[b.Made.Subscription], b)
-		} else {
-			s.byAccount[b.Account] = append(list, b)
-		}
-	}
-	for _, index := range [...]map[string][]*balance.Bucket{s.byAccount, s.own} {
-		for _, list := range index {
-			slices.SortFunc(list, balance.Before)
 		}
 	}
 }
 
 func (s *State) loadSubscriptions(r *canon.Reader, t *texts, format byte) {
-	n := r.Count(15)
-	s.subscriptions, s.logins = make(map[string]*Subscription, n), make(map[string]*Subscription, n)
-	s.accountSubs = make(map[string][]*Subscription, n)
-	for ; n > 0; n-- {
-		row := feed.Subscription{ID: again(&t.subscriptions, r.String()), Account: r.String(), Login: r.String(), Password: r.Bytes()}
-		if list := s.byAccount[row.Account]; len(list) > 0 {
-			row.Account = list[0].Account
-		}
+	for n := r.Count(15); n > 0; n-- {
+		row := feed.Subscription{ID: r.String(), Account: r.String(), Login: r.String(), Password: r.Bytes()}
 		if format >= 2 {
 			row.NTHash = r.Bytes()
 		}
@@ -341,10 +339,13 @@ func (s *State) loadSubscriptions(r *canon.Reader, t *texts, format byte) {
 			for m := r.Count(1); m > 0; m-- {
 				sub.fired = append(sub.fired, t.one(r.String()))
 			}
+			sub.Row = r.Uvarint()
+		} else {
+			sub.Row = versionOf(&t.subscriptions, sub.ID)
 		}
-		s.subscriptions[sub.ID] = sub
+		s.subscriptions.put(sub)
 		if ownsLogin {
-			s.logins[sub.Login] = sub
+			s.logins.put(sub)
 		}
 		s.indexAccount(sub)
 	}

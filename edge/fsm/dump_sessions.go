@@ -81,6 +81,7 @@ func (s *State) loadSessions(r *canon.Reader, t *texts, format byte) {
 		if r.Err() != nil {
 			return
 		}
+		s.share(sess)
 		s.addSession(sess)
 		if wake != 0 {
 			s.wakeSession(sess, wake)
@@ -101,7 +102,7 @@ func (s *State) loadSessions(r *canon.Reader, t *texts, format byte) {
 			return
 		}
 		s.reservations[x.Key] = x
-		if sub := s.subscriptions[x.Subscription]; sub != nil {
+		if sub := s.subscriptions.get(x.Subscription); sub != nil {
 			sub.reserved++
 		}
 		s.wakeReservation(x, wake)

@@ -1,7 +1,6 @@
 package fsm
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -32,19 +31,35 @@ func (s *State) applyFeed(c *command.Feed) command.Result {
 		s.FeedVersion++
 		s.FeedApplied++
 		res = command.Result{}
-		if k := (entityKey{row.Kind, row.ID}); row.Kind != feed.KindOrder {
-			if s.versions[k] >= row.Version {
-				continue
-			}
-			s.beforeVersion(k)
-			s.versions[k] = row.Version
+		if s.newer(row) {
+			s.applyEntity(entity, row.Version)
 		}
-		s.applyEntity(entity)
 	}
 	return res
 }
 
-func (s *State) applyEntity(entity any) {
+// newer tells whether a row says something that is not known here yet. An order
+// has no version before it.
+func (s *State) newer(row *feed.Row) bool {
+	switch row.Kind {
+	case feed.KindOrder:
+		return true
+	case feed.KindLease:
+		b := s.buckets.get(row.ID)
+		return b == nil || b.Row < row.Version
+	case feed.KindSubscription:
+		sub := s.subscriptions.get(row.ID)
+		return sub == nil || sub.Row < row.Version
+	}
+	k := entityKey{row.Kind, row.ID}
+	if s.versions[k] >= row.Version {
+		return false
+	}
+	s.versions[k] = row.Version
+	return true
+}
+
+func (s *State) applyEntity(entity any, ver uint64) {
 	switch e := entity.(type) {
 	case *tariff.Offering:
 		list := append(s.offerings[e.ID], newVersion(e))
@@ -58,9 +73,9 @@ func (s *State) applyEntity(entity any) {
 		}
 		n.NAS = *e
 	case *feed.Subscription:
-		s.applySubscription(e)
+		s.applySubscription(e, ver)
 	case *feed.Lease:
-		s.applyLease(e)
+		s.applyLease(e, ver)
 	case *feed.Operator:
 		s.operators[e.ID] = e
 	case *feed.Order:
@@ -68,57 +83,54 @@ func (s *State) applyEntity(entity any) {
 	}
 }
 
-func (s *State) applySubscription(row *feed.Subscription) {
+func (s *State) applySubscription(row *feed.Subscription, ver uint64) {
 	s.beforeSubscription(&Subscription{Subscription: *row})
-	s.beforeSubscription(s.logins[row.Login]) // which loses its login
-	sub := s.subscriptions[row.ID]
+	s.beforeSubscription(s.logins.get(row.Login)) // which loses its login
+	sub := s.subscriptions.get(row.ID)
 	if sub == nil {
-		sub = &Subscription{Offering: row.Offering, Version: 1}
-		s.subscriptions[row.ID] = sub
+		sub = &Subscription{Offering: s.words.one(row.Offering), Version: 1}
 	} else {
-		if s.logins[sub.Login] == sub {
-			delete(s.logins, sub.Login)
+		if s.logins.get(sub.Login) == sub {
+			s.logins.remove(sub.Login)
 		}
-		s.accountSubs[sub.Account] = slices.DeleteFunc(s.accountSubs[sub.Account], func(o *Subscription) bool { return o == sub })
+		a := s.account(sub.Account)
+		a.subs = slices.DeleteFunc(a.subs, func(o *Subscription) bool { return o == sub })
 	}
-	sub.Subscription = *row
+	sub.Subscription, sub.Row = *row, ver
+	sub.Subscription.Offering = s.words.one(row.Offering)
+	s.subscriptions.put(sub)
 	s.indexAccount(sub)
-	s.logins[row.Login] = sub
+	s.logins.put(sub)
 	if row.Terminated {
 		s.terminate(sub)
 	}
 	s.renewSoon(sub)
 }
 
-// indexAccount files a subscription under its account, by id: periods of one
-// account are charged in that order, on a replica that was restored too.
-func (s *State) indexAccount(sub *Subscription) {
-	list := s.accountSubs[sub.Account]
-	at, _ := slices.BinarySearchFunc(list, sub.ID, func(o *Subscription, id string) int { return cmp.Compare(o.ID, id) })
-	s.accountSubs[sub.Account] = slices.Insert(list, at, sub)
-}
-
-func (s *State) applyLease(l *feed.Lease) {
+func (s *State) applyLease(l *feed.Lease, ver uint64) {
+	b := s.buckets.get(l.Bucket)
+	if b != nil {
+		s.beforeBucket(b)
+		b.Row = ver
+	}
 	if l.Epoch != s.Epoch {
 		return
 	}
-	b := s.buckets[l.Bucket]
 	if b == nil {
-		b = &balance.Bucket{ID: l.Bucket, Account: l.Account, Unit: l.Unit}
+		b = &balance.Bucket{ID: l.Bucket, Account: l.Account, Unit: journal.Unit(s.words.one(string(l.Unit))), Row: ver}
 		s.beforeBucket(b)
-		s.buckets[l.Bucket] = b
-		s.byAccount[l.Account] = append(s.byAccount[l.Account], b)
+		s.buckets.put(b)
+		s.fileBucket(b)
 	}
-	s.beforeBucket(b)
 	b.Priority, b.Expires = l.Priority, l.ExpiresAt
-	slices.SortFunc(s.byAccount[l.Account], balance.Before)
+	slices.SortFunc(s.bucketsOf(l.Account), balance.Before)
 	err := b.Grant(l.Granted, l.ReclaimTo, l.Allowance)
 	invariant.Check(err == nil, "%v", err)
 	if b.G >= b.Wanted {
 		delete(s.wanting, b.ID)
 	}
 	s.settle(b)
-	for _, sub := range s.accountSubs[l.Account] {
+	for _, sub := range s.subscriptionsOf(l.Account) {
 		if sub.Lapsed || sub.PaidUntil == 0 {
 			s.renewSoon(sub)
 		}
@@ -147,7 +159,7 @@ func (s *State) executeOrder(o feed.Order) {
 		detail = "refused: " + outcome
 	}
 	account := ""
-	if sub := s.subscriptions[o.Subscription]; sub != nil {
+	if sub := s.subscriptions.get(o.Subscription); sub != nil {
 		account = sub.Account
 	}
 	s.emit(journal.Entry{Kind: journal.KindOrder, Account: account, Subscription: o.Subscription, Ref: o.ID, Detail: detail})
@@ -165,7 +177,7 @@ func (s *State) remember(order string) {
 
 // tryOrder returns why an order cannot be executed, or "" when it was.
 func (s *State) tryOrder(o *feed.Order) string {
-	sub := s.subscriptions[o.Subscription]
+	sub := s.subscriptions.get(o.Subscription)
 	switch {
 	case sub == nil:
 		return "subscription is not served here"
@@ -199,7 +211,7 @@ func (s *State) tryOrder(o *feed.Order) string {
 		sub.Previous, sub.Since, sub.Offering = sub.Offering, s.seconds(), o.Offering
 		s.renewSoon(sub)
 	case feed.ActionDebit:
-		b := s.buckets[o.Bucket]
+		b := s.buckets.get(o.Bucket)
 		if b == nil || b.Account != sub.Account || o.Amount < 0 {
 			return "bucket " + o.Bucket + " is not leased here for this account"
 		}

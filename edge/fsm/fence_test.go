@@ -21,7 +21,7 @@ func TestFencedRegionSpendsNothing(t *testing.T) {
 		t.Fatalf("another epoch's fence: code %d", res.Code)
 	}
 	r.ok(&command.Fence{Epoch: 1, LastSeq: r.s.Seq})
-	seq, head, bucket := r.s.Seq, r.s.Head, *r.s.buckets["a/cash"]
+	seq, head, bucket := r.s.Seq, r.s.Head, *r.s.buckets.get("a/cash")
 	r.want("login", r.login("s2").Code, command.NotConfigured)
 	r.want("the replica's answer", r.s.FindLogin("u").Reason, command.ReasonFenced)
 	r.want("report", r.acct(command.Stop, "s1", t0, 120, 90_000_000).Code, command.NotConfigured)
@@ -30,8 +30,8 @@ func TestFencedRegionSpendsNothing(t *testing.T) {
 	r.tick(40 * 86400) // everything would be due
 	r.want("mode", r.apply(&command.SetMode{Mode: command.Isolated}).Code, command.OK)
 	r.want("fenced again", r.apply(&command.Fence{Epoch: 1, LastSeq: seq}).Code, command.Repeated)
-	if r.s.Seq != seq || r.s.Head != head || *r.s.buckets["a/cash"] != bucket {
-		t.Errorf("the ledger went from %d to %d, the bucket from %+v to %+v", seq, r.s.Seq, bucket, *r.s.buckets["a/cash"])
+	if r.s.Seq != seq || r.s.Head != head || *r.s.buckets.get("a/cash") != bucket {
+		t.Errorf("the ledger went from %d to %d, the bucket from %+v to %+v", seq, r.s.Seq, bucket, *r.s.buckets.get("a/cash"))
 	}
 	r.want("region time goes on", r.s.Now/1_000_000, r.now)
 	restored, err := Load(r.s.Dump())

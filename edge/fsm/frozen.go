@@ -8,6 +8,7 @@ import (
 
 	"meridian/edge/balance"
 	"meridian/internal/canon"
+	"meridian/internal/feed"
 	"meridian/internal/invariant"
 	"meridian/internal/journal"
 )
@@ -23,12 +24,10 @@ type Locker interface {
 // keeps is bounded by what commands touch until it has been written. To be ended
 // by Thaw.
 type Frozen struct {
-	s       *State
-	step    step
-	head    []byte // what there is little of is encoded at once: all but the kinds below
-	catalog []byte
+	s    *State
+	step step
+	head []byte // what there is little of is encoded at once: all but the kinds below
 
-	versions      cow[entityKey]
 	buckets       cow[string]
 	subscriptions cow[string]
 	sessions      cow[journal.SessionKey]
@@ -82,17 +81,15 @@ func (s *State) freeze(p part) *Frozen {
 	head := &canon.Writer{}
 	head.Byte(dumpFormat)
 	s.dumpHead(head)
-	f.head = head.B
-	catalog := &canon.Writer{}
 	if p.of == everything || p.of == theRest {
 		f.answered = s.answeredLog // it is only appended to, and cut at its front
-		s.dumpCatalog(catalog)
+		s.dumpVersions(head)
+		s.dumpCatalog(head)
 	} else {
 		f.step = partStep()
-		s.dumpNoCatalog(catalog)
+		s.dumpNoCatalog(head)
 	}
-	f.catalog = catalog.B
-	restrict(&f.versions, p, theVersions, func(k entityKey) uint32 { return spread(string(k.kind), k.id) })
+	f.head = head.B
 	restrict(&f.buckets, p, theBuckets, func(id string) uint32 { return spread(id) })
 	restrict(&f.subscriptions, p, theSubscriptions, func(id string) uint32 { return spread(id) })
 	restrict(&f.sessions, p, theSessions, func(k journal.SessionKey) uint32 { return spread(k.NAS, k.ID) })
@@ -133,18 +130,16 @@ func (f *Frozen) Hash(guard Locker) journal.Hash {
 func (f *Frozen) Dump(guard Locker, out func([]byte) error) error {
 	s := f.s
 	w := &itemWriter{guard: guard, step: f.step, out: out, w: canon.Writer{B: f.head}}
-	writeItems(w, &f.versions, s.versions, compareEntity, s.appendVersion)
-	w.w.B = append(w.w.B, f.catalog...)
-	writeItems(w, &f.buckets, s.buckets, strings.Compare, s.appendBucket)
-	writeItems(w, &f.subscriptions, s.subscriptions, strings.Compare, s.appendSubscription)
-	writeItems(w, &f.sessions, s.sessions, compareSession, s.appendSession)
-	writeItems(w, &f.reservations, s.reservations, strings.Compare, s.appendReservation)
-	writeItems(w, &f.effects, s.effects, cmp.Compare[uint64], s.appendEffect)
+	writeItems(w, &f.buckets, inIndex[balance.Bucket]{&s.buckets}, strings.Compare, s.appendBucket)
+	writeItems(w, &f.subscriptions, inIndex[Subscription]{&s.subscriptions}, strings.Compare, s.appendSubscription)
+	writeItems(w, &f.sessions, inMap[journal.SessionKey, *Session](s.sessions), compareSession, s.appendSession)
+	writeItems(w, &f.reservations, inMap[string, *Reservation](s.reservations), strings.Compare, s.appendReservation)
+	writeItems(w, &f.effects, inMap[uint64, *Effect](s.effects), cmp.Compare[uint64], s.appendEffect)
 	w.w.Uvarint(uint64(len(f.answered)))
 	for _, id := range f.answered {
 		w.w.String(id)
 	}
-	writeItems(w, &f.waiting, s.waiting, strings.Compare, s.appendOrder)
+	writeItems(w, &f.waiting, inMap[string, feed.Order](s.waiting), strings.Compare, s.appendOrder)
 	w.flush()
 	return w.err
 }
@@ -166,7 +161,7 @@ func (w *itemWriter) flush() {
 }
 
 // writeItems writes how many items of a kind there were, and them, by their keys.
-func writeItems[K comparable, V any](w *itemWriter, c *cow[K], items map[K]V, compare func(a, b K) int, record func(*canon.Writer, K)) {
+func writeItems[K comparable](w *itemWriter, c *cow[K], items items[K], compare func(a, b K) int, record func(*canon.Writer, K)) {
 	if w.err != nil {
 		return
 	}
@@ -201,9 +196,9 @@ func writeItems[K comparable, V any](w *itemWriter, c *cow[K], items map[K]V, co
 // twice. Items come and go while the guard is given up: one that was neither
 // changed nor removed when its turn came is taken from the map, any other has a
 // record, which is empty if it was made since.
-func itemKeys[K comparable, V any](w *itemWriter, c *cow[K], items map[K]V) []K {
+func itemKeys[K comparable](w *itemWriter, c *cow[K], items items[K]) []K {
 	w.guard.Lock()
-	n := len(items)
+	n := items.len()
 	w.guard.Unlock()
 	if c.pick != nil {
 		n = partItems + partItems/4
@@ -213,36 +208,73 @@ func itemKeys[K comparable, V any](w *itemWriter, c *cow[K], items map[K]V) []K 
 	defer w.guard.Unlock()
 	looked := 0
 	pause := func() {
-		if looked++; looked%w.step.keys == 0 {
+		if looked >= w.step.keys {
+			looked = 0
 			w.guard.Unlock()
 			w.guard.Lock()
 		}
 	}
-	for k := range items {
+	items.each(func(k K) {
+		looked++
 		if c.pick != nil && !c.pick(k) {
-			pause()
-			continue
+			return
 		}
 		if _, changed := c.kept[k]; !changed {
 			keys = append(keys, k)
 		}
-		pause()
-	}
+	}, pause)
 	for k, record := range c.kept {
 		if record != nil {
 			keys = append(keys, k)
 		}
+		looked++
 		pause()
 	}
 	return keys
 }
 
+// items is a collection as a dump walks it. Each calls pause between items, which
+// may come and go meanwhile; those that stay are seen.
+type items[K comparable] interface {
+	len() int
+	has(K) bool
+	each(fn func(K), pause func())
+}
+
+type inMap[K comparable, V any] map[K]V
+
+func (m inMap[K, V]) len() int { return len(m) }
+
+func (m inMap[K, V]) has(k K) bool {
+	_, there := m[k]
+	return there
+}
+
+func (m inMap[K, V]) each(fn func(K), pause func()) {
+	for k := range m {
+		fn(k)
+		pause()
+	}
+}
+
+type inIndex[T any] struct{ x *index[T] }
+
+func (i inIndex[T]) len() int { return i.x.len() }
+
+func (i inIndex[T]) has(k string) bool { return i.x.get(k) != nil }
+
+func (i inIndex[T]) each(fn func(string), pause func()) {
+	for at := uint64(0); at < done; pause() {
+		at = i.x.some(at, func(item *T) { fn(i.x.key(item)) })
+	}
+}
+
 // before keeps an item as it is, or that there is none, in every Frozen that has
 // not written its kind yet. It is called before each change.
-func before[K comparable, V any](s *State, kind func(*Frozen) *cow[K], k K, items map[K]V, record func(*canon.Writer, K)) {
+func before[K comparable](s *State, kind func(*Frozen) *cow[K], k K, items items[K], record func(*canon.Writer, K)) {
 	for _, f := range s.frozen {
 		kind(f).keep(k, func() []byte {
-			if _, there := items[k]; !there {
+			if !items.has(k) {
 				return nil
 			}
 			var w canon.Writer
@@ -252,46 +284,40 @@ func before[K comparable, V any](s *State, kind func(*Frozen) *cow[K], k K, item
 	}
 }
 
-func (s *State) beforeVersion(k entityKey) {
-	if len(s.frozen) > 0 {
-		before(s, func(f *Frozen) *cow[entityKey] { return &f.versions }, k, s.versions, s.appendVersion)
-	}
-}
-
 func (s *State) beforeBucket(b *balance.Bucket) {
 	s.touch(b)
 	if len(s.frozen) > 0 {
-		before(s, func(f *Frozen) *cow[string] { return &f.buckets }, b.ID, s.buckets, s.appendBucket)
+		before(s, func(f *Frozen) *cow[string] { return &f.buckets }, b.ID, inIndex[balance.Bucket]{&s.buckets}, s.appendBucket)
 	}
 }
 
 // beforeSubscription may be called with nil.
 func (s *State) beforeSubscription(sub *Subscription) {
 	if len(s.frozen) > 0 && sub != nil {
-		before(s, func(f *Frozen) *cow[string] { return &f.subscriptions }, sub.ID, s.subscriptions, s.appendSubscription)
+		before(s, func(f *Frozen) *cow[string] { return &f.subscriptions }, sub.ID, inIndex[Subscription]{&s.subscriptions}, s.appendSubscription)
 	}
 }
 
 func (s *State) beforeSession(sess *Session) {
 	if len(s.frozen) > 0 {
-		before(s, func(f *Frozen) *cow[journal.SessionKey] { return &f.sessions }, sess.Key, s.sessions, s.appendSession)
+		before(s, func(f *Frozen) *cow[journal.SessionKey] { return &f.sessions }, sess.Key, inMap[journal.SessionKey, *Session](s.sessions), s.appendSession)
 	}
 }
 
 func (s *State) beforeReservation(r *Reservation) {
 	if len(s.frozen) > 0 {
-		before(s, func(f *Frozen) *cow[string] { return &f.reservations }, r.Key, s.reservations, s.appendReservation)
+		before(s, func(f *Frozen) *cow[string] { return &f.reservations }, r.Key, inMap[string, *Reservation](s.reservations), s.appendReservation)
 	}
 }
 
 func (s *State) beforeEffect(id uint64) {
 	if len(s.frozen) > 0 {
-		before(s, func(f *Frozen) *cow[uint64] { return &f.effects }, id, s.effects, s.appendEffect)
+		before(s, func(f *Frozen) *cow[uint64] { return &f.effects }, id, inMap[uint64, *Effect](s.effects), s.appendEffect)
 	}
 }
 
 func (s *State) beforeOrder(id string) {
 	if len(s.frozen) > 0 {
-		before(s, func(f *Frozen) *cow[string] { return &f.waiting }, id, s.waiting, s.appendOrder)
+		before(s, func(f *Frozen) *cow[string] { return &f.waiting }, id, inMap[string, feed.Order](s.waiting), s.appendOrder)
 	}
 }

@@ -26,7 +26,7 @@ func TestMinutesAreChargedOnceHoweverReported(t *testing.T) {
 	r.want("late interim", r.acct(command.Interim, "s1", t0, 300, 0).Code, command.Repeated)
 	r.ok(&command.SetMode{Mode: command.Connected})
 	r.acct(command.Interim, "s1", t0, 900, 0)
-	b := r.s.buckets["a/cash"]
+	b := r.s.buckets.get("a/cash")
 	r.want("left before the end", money.Amount(b.Available()+b.H), 44*eur)
 	r.acct(command.Stop, "s1", t0, 900, 0)
 	r.want("left", r.available(), 44*eur)
@@ -38,13 +38,13 @@ func TestReserveAnswersTheSameAndStartAdopts(t *testing.T) {
 	first := r.login("s1")
 	r.want("limit is the quota", first.LimitUnits, 100_000_000)
 	r.want("asked again", r.login("s1"), first)
-	r.want("held once", r.s.buckets["a/cash"].H, 500_000)
+	r.want("held once", r.s.buckets.get("a/cash").H, 500_000)
 	r.want("another session", r.login("s2").Reason, command.ReasonSessionLimit)
 	r.acct(command.Start, "s1", t0, 0, 0)
 	r.want("asked after the Start", r.login("s1"), first)
 	r.want("adopted", len(r.s.reservations), 0)
 	r.tick(121)
-	r.want("an adopted hold lives on", r.s.buckets["a/cash"].H, 500_000)
+	r.want("an adopted hold lives on", r.s.buckets.get("a/cash").H, 500_000)
 	r.acct(command.Stop, "s1", t0, 10, 0)
 	r.want("released at the Stop", r.available(), 1*eur)
 	r.login("s3")
@@ -63,10 +63,10 @@ func TestSpendingEndsExactlyAtTheLimit(t *testing.T) {
 	if effects[0].Limit <= int64(limit) {
 		t.Fatalf("limit fell from %d to %d", limit, effects[0].Limit)
 	}
-	r.want("all of it is held in the end", r.available()+money.Amount(r.s.buckets["a/cash"].H), 600_000)
+	r.want("all of it is held in the end", r.available()+money.Amount(r.s.buckets.get("a/cash").H), 600_000)
 	r.acct(command.Interim, "s1", t0, 120, 160_000_000)
 	r.acct(command.Interim, "s1", t0, 180, 200_000_199)
-	r.want("nothing is left", r.available()+money.Amount(r.s.buckets["a/cash"].H), 0)
+	r.want("nothing is left", r.available()+money.Amount(r.s.buckets.get("a/cash").H), 0)
 	last := r.s.Effects(10)
 	r.want("disconnect", last[len(last)-1].Kind, EffectDisconnect)
 	r.acct(command.Stop, "s1", t0, 181, 200_000_199)
@@ -107,7 +107,7 @@ func TestIsolatedRegionBorrowsWithinTheAllowanceAndRepaysFirst(t *testing.T) {
 	r.acct(command.Interim, "s1", t0, 60, 80_000_199)
 	r.want("cut off at both", r.s.EffectsQueued(), 1)
 	r.acct(command.Stop, "s1", t0, 61, 80_000_199)
-	b := r.s.buckets["a/cash"]
+	b := r.s.buckets.get("a/cash")
 	r.want("owed", b.Debt(), 300_000)
 	r.want("no overrun", r.sum(journal.KindOverrun), 0)
 	r.ok(&command.SetMode{Mode: command.Connected})
@@ -177,7 +177,7 @@ func TestFlatRateRenewsLapsesAndComesBack(t *testing.T) {
 	r.grant(25*eur, 0, 0)
 	r.want("second period", r.sum(journal.KindRecurring), 20*eur)
 	r.want("online again", r.s.FindLogin("u").Reason, command.ReasonNone)
-	r.want("from now on", r.s.subscriptions["sub"].PaidUntil, r.now+30*86400)
+	r.want("from now on", r.s.subscriptions.get("sub").PaidUntil, r.now+30*86400)
 }
 
 func TestOrders(t *testing.T) {
@@ -265,15 +265,15 @@ func TestLostStops(t *testing.T) {
 	acct(r, command.Start, "s1", t0, 0, 0)
 	acct(r, command.Interim, "s1", t0, 60, 1_000_000)
 	r.want("the same line logs in again", line(r, "s2").Code, command.OK)
-	r.want("one open session is left", len(r.s.subscriptions["sub"].open), 0)
+	r.want("one open session is left", len(r.s.subscriptions.get("sub").open), 0)
 	acct(r, command.Stop, "s1", t0, 90, 2_000_000)
 	r.want("usage that comes later counts", r.sum(journal.KindCharge), 10_000)
 	acct(r, command.Start, "s2", t0+100, 0, 0)
 	r.tick(3601)
-	r.want("stale", len(r.s.subscriptions["sub"].open), 0)
-	r.want("nothing is held", r.s.buckets["a/cash"].H, 0)
+	r.want("stale", len(r.s.subscriptions.get("sub").open), 0)
+	r.want("nothing is held", r.s.buckets.get("a/cash").H, 0)
 	acct(r, command.Interim, "s2", t0+100, r.now-t0, 4_000_000)
-	r.want("it was alive: open again", len(r.s.subscriptions["sub"].open), 1)
+	r.want("it was alive: open again", len(r.s.subscriptions.get("sub").open), 1)
 }
 
 func TestNASRestartReusesSessionIDs(t *testing.T) {
@@ -352,7 +352,7 @@ func TestEffectOutcomes(t *testing.T) {
 	r.want("a failed Disconnect is tried again at the next report", r.s.EffectsQueued(), 1)
 	e = r.s.Effects(1)[0]
 	r.ok(&command.EffectsDone{Done: []command.EffectResult{{ID: e.ID, Outcome: command.EffectNoSession}, {ID: 999}}})
-	r.want("a session the NAS does not know is closed", len(r.s.subscriptions["sub"].open), 0)
+	r.want("a session the NAS does not know is closed", len(r.s.subscriptions.get("sub").open), 0)
 }
 
 func TestNASTotalsPerHour(t *testing.T) {
@@ -386,7 +386,7 @@ func TestDumpGolden(t *testing.T) {
 		written, stretches := r.s.written, r.s.stretches
 		r.s.written, r.s.stretches = 0, []stretch{{seq: r.s.Acked + 1, at: r.s.Now}}
 		kept := map[*Subscription]contract.State{}
-		for _, sub := range r.s.subscriptions {
+		for _, sub := range r.s.subscriptions.sorted() {
 			kept[sub] = sub.Contract
 			sub.Contract = contract.State{}
 		}

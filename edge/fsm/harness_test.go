@@ -77,7 +77,7 @@ func (r *region) apply(c command.Command) command.Result {
 		}
 		r.entries = append(r.entries, entry)
 	}
-	for _, b := range r.s.buckets {
+	for _, b := range r.s.buckets.sorted() {
 		b.Check()
 	}
 	return res
@@ -131,7 +131,7 @@ func (r *region) acct(status command.Status, id string, start, seconds int64, oc
 		Event: start + seconds, Seconds: seconds, Out: octets, Giga: true})
 }
 
-func (r *region) available() money.Amount { return money.Amount(r.s.buckets["a/cash"].Available()) }
+func (r *region) available() money.Amount { return money.Amount(r.s.buckets.get("a/cash").Available()) }
 
 func (r *region) kinds() string {
 	var out string

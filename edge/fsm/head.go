@@ -47,7 +47,7 @@ func (s *State) StateTurn() int64 {
 }
 
 func (s *State) items() int {
-	return len(s.versions) + len(s.subscriptions) + len(s.buckets) + len(s.sessions) + len(s.reservations)
+	return s.subscriptions.len() + s.buckets.len() + len(s.sessions) + len(s.reservations)
 }
 
 // collection is one of the state's maps that grow with what a region serves.
@@ -56,7 +56,6 @@ type collection uint8
 const (
 	everything collection = iota
 	theRest               // all that is in none of the following
-	theVersions
 	theSubscriptions
 	theBuckets
 	theSessions
@@ -78,7 +77,7 @@ func (s *State) parts() []part {
 	}
 	out := []part{{of: theRest, in: 1}}
 	for c, n := range [collections]int{
-		theVersions: len(s.versions), theSubscriptions: len(s.subscriptions), theBuckets: len(s.buckets),
+		theSubscriptions: s.subscriptions.len(), theBuckets: s.buckets.len(),
 		theSessions: len(s.sessions), theReservations: len(s.reservations),
 	} {
 		if collection(c) <= theRest {

@@ -14,7 +14,7 @@ import (
 // headroomHolds compares the sums that are kept with a walk over all buckets.
 func headroomHolds(s *State) error {
 	want := map[journal.Unit]*big.Int{}
-	for _, b := range s.buckets {
+	for _, b := range s.buckets.sorted() {
 		if want[b.Unit] == nil {
 			want[b.Unit] = new(big.Int)
 		}

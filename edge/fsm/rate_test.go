@@ -26,9 +26,9 @@ func calls() *tariff.Offering {
 func TestFeeStepsAndTiersAreChargedOnceHoweverReported(t *testing.T) {
 	r := newRegion(t, 10*eur, calls())
 	r.want("a hold of fee and first minute buys", r.login("s1").LimitUnits, 60)
-	r.want("held", r.s.buckets["a/cash"].H, 1_100_000)
+	r.want("held", r.s.buckets.get("a/cash").H, 1_100_000)
 	r.acct(command.Start, "s1", t0, 0, 0)
-	left := func() money.Amount { b := r.s.buckets["a/cash"]; return money.Amount(b.Available() + b.H) }
+	left := func() money.Amount { b := r.s.buckets.get("a/cash"); return money.Amount(b.Available() + b.H) }
 	r.want("nothing before the first second", left(), 10*eur)
 	for _, c := range []struct {
 		seconds int64

@@ -124,7 +124,7 @@ func TestARefundNeverGoesIntoAnExpiredBucket(t *testing.T) {
 	r.acct(command.Interim, "s1", t0, 5001, 1_000_000_010)
 	last := r.entries[len(r.entries)-1]
 	r.want("given back", fmt.Sprint(last.Kind, last.Amount, last.Bucket == last.OwnBucket()), "refund 6000000 true")
-	b := r.s.buckets[last.Bucket]
+	b := r.s.buckets.get(last.Bucket)
 	r.want("and there", b.Available()+b.H, 6_000_000)
 }
 
@@ -219,7 +219,7 @@ func TestABundlePaysBeforeMoney(t *testing.T) {
 	r.session(600_000_000)
 	r.want("paid", r.paid(), "given 1000000000, data:600000000=0<north/1/3, charge 600000000, data:400000000=0<north/1/3, usage:200000000=1000000, charge 400000000, charge 1000000")
 	r.want("left", r.available(), 8*eur)
-	b := r.s.buckets["north/1/3"]
+	b := r.s.buckets.get("north/1/3")
 	v := r.s.Account("a")
 	r.want("seen", fmt.Sprintf("%d %s %s %s %d %s", len(v), v[1].Bucket, v[1].Allowance, v[1].Subscription, v[1].Spent, v[1].Unit), "2 north/1/3 data sub 1000000000 bytes")
 	r.want("of the bundle", fmt.Sprint(b.Available(), b.U, b.H), "0 0 0")
@@ -230,9 +230,9 @@ func TestWhatALimitSaysCoversBundleAndMoney(t *testing.T) {
 	o.Reservation.Quota = 1_200_000_000
 	r := newRegion(t, 10*eur, o)
 	r.want("limit", r.login("s").LimitUnits, 1_200_000_000)
-	r.want("held", fmt.Sprint(r.s.buckets["north/1/3"].H, r.s.buckets["a/cash"].H), "1000000000 1000000")
+	r.want("held", fmt.Sprint(r.s.buckets.get("north/1/3").H, r.s.buckets.get("a/cash").H), "1000000000 1000000")
 	r.tick(121)
-	r.want("released", fmt.Sprint(r.s.buckets["north/1/3"].H, r.s.buckets["a/cash"].H), "0 0")
+	r.want("released", fmt.Sprint(r.s.buckets.get("north/1/3").H, r.s.buckets.get("a/cash").H), "0 0")
 }
 
 func TestWhatIsLeftAtARenewal(t *testing.T) {
@@ -277,13 +277,13 @@ func TestAFactorAndAPriorityAndAFilter(t *testing.T) {
 	o.Allowances = append(o.Allowances, night)
 	r := newRegion(t, 10*eur, o)
 	r.session(100) // by day: 33.3 counts, rounded down once
-	r.want("factor", r.s.buckets["north/1/3"].S, 33)
+	r.want("factor", r.s.buckets.get("north/1/3").S, 33)
 	for r.now%86400 < 22*3600 {
 		r.tick(1800)
 	}
 	r.session(300_000_000)
-	r.want("at night", r.s.buckets["north/1/4"].Available(), 0)
-	r.want("the rest", r.s.buckets["north/1/3"].S, 33+100_000_000/3)
+	r.want("at night", r.s.buckets.get("north/1/4").Available(), 0)
+	r.want("the rest", r.s.buckets.get("north/1/3").S, 33+100_000_000/3)
 }
 
 func TestAPoolWithALimitForEachChild(t *testing.T) {
@@ -349,7 +349,7 @@ func TestAChangeOfOfferingEndsWhatHasNoTerm(t *testing.T) {
 	order("o3", "two")
 	r.want("once each", r.paid(), "given 1000000000, given 1000000000, expired 1000000000, expired 1000000000")
 	r.feed(feed.KindOrder, "end", &feed.Order{ID: "end", Subscription: "sub", Action: feed.ActionTerminate})
-	r.want("standing", r.s.subscriptions["sub"].Terminated, true)
+	r.want("standing", r.s.subscriptions.get("sub").Terminated, true)
 }
 
 // fairUse is free, and slows down to 1 Mbit/s once 1 GB is used.
@@ -462,7 +462,7 @@ func TestThresholdsRaiseEventsOnce(t *testing.T) {
 	r.want("once", r.notices(), "")
 	r.grant(20*eur, 0, 0)
 	r.session(1)
-	r.want("armed again", fmt.Sprint(r.s.subscriptions["sub"].fired), "[]")
+	r.want("armed again", fmt.Sprint(r.s.subscriptions.get("sub").fired), "[]")
 }
 
 func TestABarredServiceTakesNoNewSession(t *testing.T) {

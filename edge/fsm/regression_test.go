@@ -132,7 +132,7 @@ func TestReservationOfAnotherSubscriptionUnderTheSameKeyIsReleased(t *testing.T)
 	r.want("first", r.login("s").Code, command.OK)
 	r.feed(feed.KindSubscription, "sub2", &feed.Subscription{ID: "sub2", Account: "a", Login: "u", Offering: "volume"})
 	r.want("the login is another's now", r.login("s").Code, command.OK)
-	r.want("held once", r.s.buckets["a/cash"].H, 500_000)
+	r.want("held once", r.s.buckets.get("a/cash").H, 500_000)
 	r.tick(121)
 	r.want("and released", r.available(), 10*eur)
 }

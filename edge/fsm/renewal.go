@@ -145,7 +145,7 @@ func (s *State) resume(sub *Subscription) {
 // facts are what promotions ask about a subscription.
 func (s *State) facts(sub *Subscription) *contract.Facts {
 	f := &contract.Facts{}
-	for _, other := range s.accountSubs[sub.Account] {
+	for _, other := range s.subscriptionsOf(sub.Account) {
 		if !other.Terminated {
 			f.Holds = append(f.Holds, other.Offering)
 		}

@@ -98,15 +98,15 @@ func (w *twins) holds() error {
 		}
 		reserved[r.Subscription]++
 	}
-	for id, b := range w.a.buckets {
+	for _, b := range w.a.buckets.sorted() {
 		b.Check()
-		if b.H != held[id] || b.U != pending[id] {
-			return fmt.Errorf("bucket %s: H %d of %d, U %d of %d", id, b.H, held[id], b.U, pending[id])
+		if b.H != held[b.ID] || b.U != pending[b.ID] {
+			return fmt.Errorf("bucket %s: H %d of %d, U %d of %d", b.ID, b.H, held[b.ID], b.U, pending[b.ID])
 		}
 	}
-	for id, sub := range w.a.subscriptions {
-		if sub.reserved != reserved[id] {
-			return fmt.Errorf("subscription %s counts %d reservations of %d", id, sub.reserved, reserved[id])
+	for _, sub := range w.a.subscriptions.sorted() {
+		if int(sub.reserved) != reserved[sub.ID] {
+			return fmt.Errorf("subscription %s counts %d reservations of %d", sub.ID, sub.reserved, reserved[sub.ID])
 		}
 	}
 	return errors.Join(headroomHolds(w.a), headroomHolds(w.b))

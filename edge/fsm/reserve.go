@@ -32,10 +32,10 @@ func (s *State) applyReserve(c *command.Reserve) command.Result {
 	if r := s.reservations[c.Key]; r != nil { // the login was another subscription's, or the call goes elsewhere
 		s.dropReservation(r)
 	}
-	if !o.zoned || s.openCount(sub)+sub.reserved >= o.Profile.SessionLimit { // a line may have calls beside each other
+	if !o.zoned || s.openCount(sub)+int(sub.reserved) >= o.Profile.SessionLimit { // a line may have calls beside each other
 		s.takeOver(sub, c)
 	}
-	if s.openCount(sub)+sub.reserved >= o.Profile.SessionLimit {
+	if s.openCount(sub)+int(sub.reserved) >= o.Profile.SessionLimit {
 		return refuse(command.ReasonSessionLimit)
 	}
 	r := &Reservation{
@@ -60,7 +60,7 @@ func (s *State) applyReserve(c *command.Reserve) command.Result {
 // admit finds the subscription of a login and the offering in force, and says why
 // it may not go online.
 func (s *State) admit(login string) (*Subscription, *version, command.Reason) {
-	sub := s.logins[login]
+	sub := s.logins.get(login)
 	switch {
 	case s.Fenced:
 		return nil, nil, command.ReasonFenced
@@ -159,7 +159,7 @@ func (s *State) adopt(sess *Session) {
 	}
 	s.beforeReservation(r)
 	delete(s.reservations, r.Key)
-	sub := s.subscriptions[r.Subscription]
+	sub := s.subscriptions.get(r.Subscription)
 	sub.reserved--
 	sess.ReserveKey, sess.Hold, sess.Limit = r.Key, r.Hold, r.Limit
 	if sess.Called == "" {
@@ -182,7 +182,7 @@ func ReserveKey(nas, sessionID, callingStation, nasPort, login string) string {
 // renewHold keeps a metered session's hold alive and ahead of its usage. A
 // session that has nothing left and can get nothing is cut off by a Disconnect.
 func (s *State) renewHold(sess *Session) {
-	sub := s.subscriptions[sess.Subscription]
+	sub := s.subscriptions.get(sess.Subscription)
 	if sub == nil {
 		return
 	}
@@ -245,7 +245,7 @@ func (s *State) queue(e *Effect) bool {
 func (s *State) dropReservation(r *Reservation) {
 	s.beforeReservation(r)
 	delete(s.reservations, r.Key)
-	if sub := s.subscriptions[r.Subscription]; sub != nil {
+	if sub := s.subscriptions.get(r.Subscription); sub != nil {
 		sub.reserved--
 		s.releaseHold(&r.Hold, sub.Account)
 	}
@@ -255,15 +255,15 @@ func (s *State) dropReservation(r *Reservation) {
 // back by the centre) is served first.
 func (s *State) releaseHold(hold *[]verify.Part, account string) {
 	for _, p := range *hold {
-		b := s.buckets[p.Bucket]
+		b := s.buckets.get(p.Bucket)
 		s.beforeBucket(b)
 		b.Release(p.Amount)
 	}
 	*hold = nil
-	for _, b := range s.byAccount[account] {
+	for _, b := range s.bucketsOf(account) {
 		s.settle(b)
 	}
-	for _, sub := range s.accountSubs[account] { // what is free now may pay a period that lapsed
+	for _, sub := range s.subscriptionsOf(account) { // what is free now may pay a period that lapsed
 		if sub.Lapsed {
 			s.renewSoon(sub)
 		}

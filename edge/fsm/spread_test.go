@@ -63,7 +63,7 @@ func TestTooManyRenewalsAskAPerson(t *testing.T) {
 		t.Fatal("nobody is asked")
 	}
 	for i := range 20 {
-		if sub := r.s.subscriptions[fmt.Sprintf("s%02d", i)]; sub.Lapsed {
+		if sub := r.s.subscriptions.get(fmt.Sprintf("s%02d", i)); sub.Lapsed {
 			t.Fatalf("%s is not served", sub.ID)
 		}
 	}

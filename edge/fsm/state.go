@@ -26,18 +26,19 @@ import (
 // edge owns.
 type Subscription struct {
 	feed.Subscription        // as the feed brought it; Offering below is the one in force
+	Row               uint64 // version of the feed row
 	Offering          string // offering id in force
 	Previous          string // offering before it, in force until Since (Unix seconds)
 	Since             int64
 	Version           uint64 // of the service state, raised by each change
+	PaidUntil         int64  // end of the paid period, Unix seconds; 0 = none yet
 	Barred            bool   //
 	Terminated        bool   //
-	PaidUntil         int64  // end of the paid period, Unix seconds; 0 = none yet
 	Lapsed            bool   // what fell due could not be paid
+	reserved          int32  // unadopted reservations
 	Contract          contract.State
 	open              []*Session
 	fired             []string // thresholds of money that were crossed, sorted
-	reserved          int      // unadopted reservations
 	wake              int64
 }
 
@@ -155,7 +156,7 @@ type State struct {
 
 	FeedVersion uint64
 	FeedApplied uint64
-	versions    map[entityKey]uint64
+	versions    map[entityKey]uint64 // of what is neither a bucket nor a subscription: those carry theirs
 
 	Seq       uint64 // ledger head
 	Head      journal.Hash
@@ -166,12 +167,11 @@ type State struct {
 
 	offerings     map[string][]*version // by id, versions ascending
 	nas           map[string]*NAS
-	subscriptions map[string]*Subscription
-	logins        map[string]*Subscription
-	buckets       map[string]*balance.Bucket
-	byAccount     map[string][]*balance.Bucket // in charging order
-	own           map[string][]*balance.Bucket // those that are one subscription's alone, the same way
-	accountSubs   map[string][]*Subscription
+	subscriptions index[Subscription]
+	logins        index[Subscription]
+	buckets       index[balance.Bucket]
+	accounts      index[account]
+	own           map[string][]*balance.Bucket // those that are one subscription's alone, in charging order
 	operators     map[string]*feed.Operator
 	sessions      map[journal.SessionKey]*Session
 	bySessionID   map[nasSession][]*Session // ascending by start
@@ -195,6 +195,7 @@ type State struct {
 	OverrunWorst money.Amount
 	Anomalies    uint64 // counters that went down
 
+	words  texts // not part of the dump
 	timers timerHeap
 	till   till // scratch
 	out    []verify.RawEntry
@@ -212,8 +213,9 @@ type nasSession struct{ nas, id string }
 func New() *State {
 	return &State{
 		versions: map[entityKey]uint64{}, offerings: map[string][]*version{}, nas: map[string]*NAS{},
-		subscriptions: map[string]*Subscription{}, logins: map[string]*Subscription{},
-		buckets: map[string]*balance.Bucket{}, byAccount: map[string][]*balance.Bucket{}, own: map[string][]*balance.Bucket{}, accountSubs: map[string][]*Subscription{},
+		subscriptions: newIndex(func(sub *Subscription) string { return sub.ID }), logins: newIndex(func(sub *Subscription) string { return sub.Login }),
+		buckets: newIndex(func(b *balance.Bucket) string { return b.ID }), accounts: newIndex(func(a *account) string { return a.id }),
+		own:       map[string][]*balance.Bucket{},
 		operators: map[string]*feed.Operator{}, sessions: map[journal.SessionKey]*Session{}, bySessionID: map[nasSession][]*Session{},
 		reservations: map[string]*Reservation{}, answered: map[string]bool{}, waiting: map[string]feed.Order{}, wanting: map[string]bool{}, headroom: map[journal.Unit]total128{},
 		effects: map[uint64]*Effect{},
@@ -246,7 +248,7 @@ func (s *State) offeringVersion(id string, version uint32) *version {
 
 // usable walks an account's buckets of money in a unit, in charging order.
 func (s *State) usable(account string, unit journal.Unit) []*balance.Bucket {
-	all, now := s.byAccount[account], s.seconds()
+	all, now := s.bucketsOf(account), s.seconds()
 	for i, b := range all {
 		if !spends(b, unit, now) {
 			kept := slices.Clone(all[:i])

@@ -30,7 +30,7 @@ type till struct {
 // has; then, unless the region is connected, the offline allowance.
 func (s *State) fill(sub *Subscription, o *version, hold []verify.Part) *charging.Wallet {
 	t := &s.till
-	all := s.byAccount[sub.Account]
+	all := s.bucketsOf(sub.Account)
 	t.wallet.Buckets, t.buckets, t.limits = t.wallet.Buckets[:0], t.buckets[:0], t.limits[:0]
 	own := s.own[sub.ID]
 	t.buckets = slices.Grow(t.buckets, 2*len(all)+len(own)) // pointers into it are kept
@@ -131,7 +131,7 @@ func (s *State) useBy(sess *Session, sub *Subscription, o *version, i int, from 
 	}
 	owed := c.State.Charged - before - r.Overrun
 	for _, x := range r.Payments {
-		b := s.buckets[x.Bucket]
+		b := s.buckets.get(x.Bucket)
 		if x.Unit == tariff.Money {
 			owed -= money.Amount(x.Amount)
 		}
@@ -155,7 +155,7 @@ func (s *State) useBy(sess *Session, sub *Subscription, o *version, i int, from 
 func (s *State) unpay(sess *Session, b *balance.Bucket, amount int64) {
 	for i := range sess.Pending {
 		p := &sess.Pending[i]
-		if from := s.buckets[p.Bucket]; amount > 0 && p.Amount > 0 && (b == nil && from.Unit.IsMoney() || from == b) {
+		if from := s.buckets.get(p.Bucket); amount > 0 && p.Amount > 0 && (b == nil && from.Unit.IsMoney() || from == b) {
 			n := min(p.Amount, amount)
 			s.beforeBucket(from)
 			from.Uncharge(n)
@@ -179,7 +179,7 @@ func (s *State) hold(sub *Subscription, o *version, c *charging.Session, hold *[
 	for i := range *hold {
 		h := &(*hold)[i]
 		if extra := h.Amount - paidBy(r.Payments, h.Bucket); extra > 0 {
-			b := s.buckets[h.Bucket]
+			b := s.buckets.get(h.Bucket)
 			s.beforeBucket(b)
 			b.Release(extra)
 			h.Amount -= extra
@@ -187,7 +187,7 @@ func (s *State) hold(sub *Subscription, o *version, c *charging.Session, hold *[
 	}
 	*hold = slices.DeleteFunc(*hold, func(h verify.Part) bool { return h.Amount == 0 })
 	for _, x := range r.Payments {
-		b := s.buckets[x.Bucket]
+		b := s.buckets.get(x.Bucket)
 		more := max(x.Amount, 0)
 		for _, h := range *hold {
 			if h.Bucket == b.ID {

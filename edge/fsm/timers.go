@@ -69,7 +69,7 @@ func (s *State) handleTimer(t timer) bool {
 			return true
 		}
 	case timerRenewal:
-		if sub := s.subscriptions[t.id]; sub != nil && sub.wake == t.due {
+		if sub := s.subscriptions.get(t.id); sub != nil && sub.wake == t.due {
 			s.beforeSubscription(sub)
 			sub.wake = 0
 			s.renew(sub)

@@ -36,7 +36,7 @@ func (s *State) FindLogin(login string) Login {
 		_, l.Profile = s.profile(sub, o)
 	}
 	if reason == command.ReasonNone {
-		l.MustReserve = o.Metered() || o.zoned || s.openCount(sub)+sub.reserved+1 >= o.Profile.SessionLimit
+		l.MustReserve = o.Metered() || o.zoned || s.openCount(sub)+int(sub.reserved)+1 >= o.Profile.SessionLimit
 	}
 	return l
 }
@@ -101,7 +101,7 @@ func (s *State) Wanted(limit int, told func(Wanted) bool) []Wanted {
 		if len(out) == limit {
 			break
 		}
-		if w := (Wanted{Bucket: id, Total: s.buckets[id].Wanted}); !told(w) {
+		if w := (Wanted{Bucket: id, Total: s.buckets.get(id).Wanted}); !told(w) {
 			out = append(out, w)
 		}
 	}
@@ -118,8 +118,8 @@ type Counts struct {
 
 // Count returns the sizes of the live state.
 func (s *State) Count() Counts {
-	c := Counts{Subscriptions: len(s.subscriptions), Sessions: len(s.sessions), Reservations: len(s.reservations), Effects: len(s.effects),
-		Leases: len(s.buckets), LeasesWanting: len(s.wanting)}
+	c := Counts{Subscriptions: s.subscriptions.len(), Sessions: len(s.sessions), Reservations: len(s.reservations), Effects: len(s.effects),
+		Leases: s.buckets.len(), LeasesWanting: len(s.wanting)}
 	for _, n := range s.nas {
 		c.Open += len(n.open)
 	}
@@ -152,8 +152,7 @@ func (s *State) Report() verify.EdgeReport {
 		Now: s.Now, Mode: s.Mode.String(), OverrunSum: int64(s.OverrunSum), OverrunWorst: int64(s.OverrunWorst),
 	}
 	r.OverrunBound = s.OverrunBound()
-	for _, id := range sortedKeys(s.buckets) {
-		b := s.buckets[id]
+	for _, b := range s.buckets.sorted() {
 		r.Buckets = append(r.Buckets, verify.EdgeBucket{
 			ID: b.ID, Account: b.Account, Unit: b.Unit, G: b.G, T: b.T, S: b.S, X: b.X, B: b.B, P: b.P, U: b.U, H: b.H, Allowance: b.Allowance,
 		})
@@ -217,10 +216,10 @@ func (s *State) Account(id string) []AccountView {
 		}
 		out = append(out, v)
 	}
-	for _, b := range s.byAccount[id] {
+	for _, b := range s.bucketsOf(id) {
 		add(b)
 	}
-	for _, sub := range s.accountSubs[id] {
+	for _, sub := range s.subscriptionsOf(id) {
 		for _, b := range s.own[sub.ID] {
 			add(b)
 		}
@@ -240,7 +239,7 @@ type SubscriptionView struct {
 
 // Subscription returns a subscription's service state and open sessions.
 func (s *State) Subscription(id string) (SubscriptionView, bool) {
-	sub := s.subscriptions[id]
+	sub := s.subscriptions.get(id)
 	if sub == nil {
 		return SubscriptionView{}, false
 	}
