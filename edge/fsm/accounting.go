@@ -41,6 +41,11 @@ func (s *State) applyAccounting(c *command.Accounting) command.Result {
 	if sess != nil {
 		return s.report(sess, nas, c, report)
 	}
+	if s.ofEndedEpoch(c, report) {
+		s.quarantine(c, "the session began in an epoch that has ended")
+		s.queue(&Effect{Kind: EffectDisconnect, Session: journal.SessionKey{NAS: c.NAS, ID: c.SessionID, Start: report.Start()}, Login: c.Login, FramedIP: c.FramedIP})
+		return command.Result{Code: command.Quarantined}
+	}
 	if why := s.full(len(nas.open)); why != "" {
 		s.quarantine(c, why)
 		return command.Result{Code: command.Quarantined}

@@ -2,7 +2,6 @@ package fsm
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"meridian/edge/command"
@@ -24,6 +23,9 @@ func (s *State) execute(c command.Command) command.Result {
 	}
 	if s.Fenced {
 		return s.applyFenced(c)
+	}
+	if s.Gathering {
+		return s.applyGathering(c)
 	}
 	switch c := c.(type) {
 	case *command.Fence:
@@ -100,22 +102,6 @@ func (s *State) applySetPolicy(c *command.SetPolicy) command.Result {
 		s.RenewalsHeld = false
 	}
 	s.Policy = c.Policy
-	return command.Result{}
-}
-
-// applyOpenEpoch begins the next epoch with an entry that names the last accepted
-// hash of the one before.
-func (s *State) applyOpenEpoch(c *command.OpenEpoch) command.Result {
-	if c.Epoch <= s.Epoch {
-		return command.Result{Code: command.Repeated}
-	}
-	if s.Epoch != 0 {
-		// Moving live leases and uncut usage to another epoch is a drill of its own
-		// that needs two persons; a running region never does it by itself.
-		return command.Result{Code: command.OutOfOrder}
-	}
-	s.Epoch = c.Epoch
-	s.emitEpoch(fmt.Sprintf("%x", c.Previous))
 	return command.Result{}
 }
 

@@ -90,6 +90,7 @@ func (s *State) dumpHead(w *canon.Writer) {
 	s.Policy.AppendLimits(w)
 	w.Uvarint(s.Level)
 	w.Bool(s.Fenced)
+	s.gathering.append(w)
 	s.dumpStretches(w)
 	w.Varint(s.RenewalHour)
 	w.Varint(s.Renewals)
@@ -108,6 +109,7 @@ func (s *State) loadHead(r *canon.Reader, format byte) {
 		s.Policy.ReadLimits(r)
 		s.Level = r.Uvarint()
 		s.Fenced = r.Bool()
+		s.gathering.read(r)
 		s.loadStretches(r)
 		s.RenewalHour, s.Renewals, s.RenewalsHeld = r.Varint(), r.Varint(), r.Bool()
 		return

@@ -39,10 +39,10 @@ func (s *State) applyFeed(c *command.Feed) command.Result {
 }
 
 // newer tells whether a row says something that is not known here yet. An order
-// has no version before it.
+// has no version before it, nor has what an epoch begins with.
 func (s *State) newer(row *feed.Row) bool {
 	switch row.Kind {
-	case feed.KindOrder:
+	case feed.KindOrder, feed.KindService, feed.KindEpoch:
 		return true
 	case feed.KindLease:
 		b := s.buckets.get(row.ID)
@@ -80,6 +80,10 @@ func (s *State) applyEntity(entity any, ver uint64) {
 		s.operators[e.ID] = e
 	case *feed.Order:
 		s.applyOrder(*e)
+	case *feed.Service:
+		s.applyService(e)
+	case *feed.Epoch:
+		s.applyEpochRow(e)
 	}
 }
 
@@ -139,8 +143,11 @@ func (s *State) applyLease(l *feed.Lease, ver uint64) {
 
 // applyOrder executes an order, or keeps it until it may be executed.
 func (s *State) applyOrder(o feed.Order) {
-	if _, queued := s.waiting[o.ID]; queued || s.answered[o.ID] {
+	if _, queued := s.waiting[o.ID]; queued || s.answered[o.ID] || max(o.Epoch, 1) != s.Epoch {
 		return
+	}
+	if s.Gathering {
+		o.NotBefore = max(o.NotBefore, s.seconds()+1)
 	}
 	if o.NotBefore > s.seconds() {
 		s.beforeOrder(o.ID)

@@ -29,6 +29,8 @@ func (s *State) applyFenced(c command.Command) command.Result {
 		return s.applySetLevel(c)
 	case *command.SetPolicy:
 		return s.applySetPolicy(c)
+	case *command.OpenEpoch:
+		return s.applyOpenEpoch(c)
 	case *command.Configure, *command.Fence:
 		return command.Result{Code: command.Repeated}
 	case *command.Audit:

@@ -160,9 +160,9 @@ func (sub *Subscription) unpaid(o *version) bool {
 }
 
 // renewSoon looks at a subscription's charges now, or at the first tick of a region
-// that has no time yet.
+// that has no time yet or does not have all that its epoch begins with.
 func (s *State) renewSoon(sub *Subscription) {
-	if s.Now == 0 {
+	if s.Now == 0 || s.Gathering {
 		s.wakeRenewal(sub, 1)
 		return
 	}

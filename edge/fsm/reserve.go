@@ -62,7 +62,7 @@ func (s *State) applyReserve(c *command.Reserve) command.Result {
 func (s *State) admit(login string) (*Subscription, *version, command.Reason) {
 	sub := s.logins.get(login)
 	switch {
-	case s.Fenced:
+	case s.Fenced || s.Gathering:
 		return nil, nil, command.ReasonFenced
 	case sub == nil:
 		return nil, nil, command.ReasonUnknown

@@ -149,10 +149,11 @@ type State struct {
 	Policy     command.Policy
 	Level      uint64 // feature level: see command.Level
 	Epoch      uint64
-	Fenced     bool  // the centre has more of the ledger than this region: it spends nothing
-	Now        int64 // region time, Unix microseconds
-	Mode       command.Mode
-	ModeSince  int64
+	Fenced     bool // the centre has more of the ledger than this region: it spends nothing
+	gathering
+	Now       int64 // region time, Unix microseconds
+	Mode      command.Mode
+	ModeSince int64
 
 	FeedVersion uint64
 	FeedApplied uint64

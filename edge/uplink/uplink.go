@@ -97,17 +97,40 @@ func (u *Uplink) Health() link.Health {
 	return h
 }
 
-// Welcome implements link.Applier: the region's first contact opens its epoch;
-// later ones must find their own ledger at the centre.
+// openEpoch begins the epoch of a Welcome. One that takes the place of another is the
+// centre's answer to the ledger that the hello told of: if that went on since, it is
+// not what the centre gave the epoch to.
+func (u *Uplink) openEpoch(ctx context.Context, w link.Welcome, before uint64) error {
+	if before != 0 {
+		u.mu.Lock()
+		c := &command.Fence{Meta: u.meta(), Epoch: before, LastSeq: u.hello.LastSeq}
+		u.mu.Unlock()
+		r, err := u.log.Do(ctx, c)
+		if err != nil {
+			return fmt.Errorf("uplink: leave epoch %d: %w", before, err)
+		}
+		if r.Code != command.OK && r.Code != command.Repeated {
+			return fmt.Errorf("%w: the centre gives epoch %d to a ledger of epoch %d that ended at entry %d, and it went on", ErrDiverged, w.Epoch, before, c.LastSeq)
+		}
+	}
+	err := u.do(ctx, &command.OpenEpoch{Meta: u.meta(), Epoch: w.Epoch, Previous: hashOf(w.EpochPrevHash)})
+	if err == nil && w.Epoch > 1 {
+		u.logger.Warn("the region begins a new epoch: it serves once it has what the centre knows of it", "epoch", w.Epoch, "ended", before)
+	}
+	return err
+}
+
+// Welcome implements link.Applier: the region's first contact opens its epoch, and
+// one that the centre issued since; later ones must find their own ledger at the
+// centre.
 func (u *Uplink) Welcome(ctx context.Context, w link.Welcome) error {
 	var epoch, acked, seq uint64
 	u.log.View(func(s *fsm.State) { epoch, acked, seq = s.Epoch, s.Acked, s.Seq })
-	if epoch == 0 {
-		c := &command.OpenEpoch{Meta: u.meta(), Epoch: w.Epoch, Previous: hashOf(w.EpochPrevHash)}
-		if err := u.do(ctx, c); err != nil {
+	if w.Epoch > epoch {
+		if err := u.openEpoch(ctx, w, epoch); err != nil {
 			return err
 		}
-		epoch, seq = w.Epoch, 1
+		epoch, acked, seq = w.Epoch, 0, 1
 	}
 	if w.Epoch != epoch {
 		return fmt.Errorf("%w: the centre is at epoch %d, the region at %d", ErrDiverged, w.Epoch, epoch)

@@ -26,6 +26,7 @@ func newMemory(t *testing.T) *memory {
 	t.Helper()
 	m := &memory{state: fsm.New(), changed: make(chan struct{})}
 	m.state.Apply(&command.Configure{Region: "north", Policy: command.DefaultPolicy()})
+	m.state.Apply(&command.Tick{Clocks: []int64{1_799_999_000_000_000}})
 	return m
 }
 
@@ -167,6 +168,30 @@ func TestRegionBehindTheCentreIsFenced(t *testing.T) {
 		}
 		if m.state.Fenced != c.fenced {
 			t.Errorf("%s: fenced %t", c.name, m.state.Fenced)
+		}
+	}
+}
+
+// The centre gives a new epoch to the ledger that a hello told of: the region leaves
+// the old one and begins; a ledger that went on since keeps what it has.
+func TestWelcomeOfANewEpoch(t *testing.T) {
+	for _, goesOn := range []bool{false, true} {
+		m := newMemory(t)
+		u := newUplink(m)
+		if err := u.Welcome(t.Context(), link.Welcome{Epoch: 1}); err != nil {
+			t.Fatal(err)
+		}
+		u.Hello()
+		before := journal.Hash{4, 5}
+		if goesOn {
+			m.state.Apply(&command.Feed{Rows: []feed.Row{{Number: 1, Kind: feed.KindOrder, ID: "o", Version: 1, Body: []byte(`{"id":"o","subscription":"none","action":"bar"}`)}}})
+		}
+		err := u.Welcome(t.Context(), link.Welcome{Epoch: 2, EpochPrevHash: before[:]})
+		if (err != nil) != goesOn {
+			t.Errorf("goes on %t: %v", goesOn, err)
+		}
+		if s := m.state; goesOn && (s.Epoch != 1 || s.Fenced) || !goesOn && (s.Epoch != 2 || s.Fenced || !s.Gathering || s.Seq != 1) {
+			t.Errorf("goes on %t: epoch %d, seq %d, fenced %t, gathering %t", goesOn, s.Epoch, s.Seq, s.Fenced, s.Gathering)
 		}
 	}
 }

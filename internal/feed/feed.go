@@ -30,6 +30,8 @@ const (
 	KindLease        Kind = "lease"
 	KindOrder        Kind = "order"
 	KindOperator     Kind = "operator"
+	KindService      Kind = "service"
+	KindEpoch        Kind = "epoch"
 )
 
 // Row is one numbered change. Body is the JSON of the entity's whole state.
@@ -108,6 +110,7 @@ type Order struct {
 	Bucket       string       `json:"bucket,omitempty"`
 	Amount       money.Amount `json:"amount_micro,omitempty"`
 	Reason       string       `json:"reason,omitempty"`
+	Epoch        uint64       `json:"epoch,omitempty"` // of the region when it was placed: it is not carried out in another; 0 = 1
 }
 
 // Operator may call the edge's API. TokenHash is the SHA-256 of the bearer token.
@@ -144,7 +147,7 @@ func Encode(entity any) ([]byte, error) {
 }
 
 // Decode reads the row's body as the entity of its kind: *tariff.Offering, *NAS,
-// *Subscription, *Lease, *Order or *Operator.
+// *Subscription, *Lease, *Order, *Operator, *Service or *Epoch.
 func (r *Row) Decode() (any, error) {
 	var entity any
 	var id *string
@@ -166,6 +169,12 @@ func (r *Row) Decode() (any, error) {
 	case KindOperator:
 		o := &Operator{}
 		entity, id = o, &o.ID
+	case KindService:
+		s := &Service{}
+		entity, id = s, &s.Subscription.ID
+	case KindEpoch:
+		e := &Epoch{}
+		entity, id = e, &e.Region
 	default:
 		return nil, fmt.Errorf("%w: row %d: kind %q is not known here: upgrade this node", ErrRow, r.Number, r.Kind)
 	}
@@ -238,6 +247,12 @@ func check(entity any) string {
 	case *Subscription:
 		if e.Account == "" || e.Login == "" {
 			return "account and login must be named"
+		}
+	case *Service:
+		return e.fault()
+	case *Epoch:
+		if e.Epoch == 0 {
+			return "the epoch must be numbered from 1"
 		}
 	}
 	return ""

@@ -259,6 +259,9 @@ func (ss *serverSession) passWanted() error {
 // feed sends rows from where the region is, and on as they come.
 func (ss *serverSession) feed() error {
 	after := ss.hello.FeedVersion
+	if ss.welcome.Epoch > ss.hello.Epoch { // a new epoch begins with the first row
+		after = 0
+	}
 	poll := time.NewTicker(ss.srv.cfg.FeedPoll)
 	defer poll.Stop()
 	for ss.ctx.Err() == nil {
