@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -61,10 +62,13 @@ type Config struct {
 	Peers   []Peer   // all founding members, this node included
 	Centre  []string // link servers of the centre, host:port
 
-	Identity  *identity.Bundle // names this node
-	DataRing  *seal.Ring       // seals log, segments and snapshots
-	Ring      *seal.Ring       // the region's ring, with which the centre seals credentials
-	GossipKey []byte           // 32 octets
+	Identity *identity.Bundle // names this node
+	DataRing *seal.Ring       // seals log, segments and snapshots
+	// ReadDataRing reads the data keys anew, for a rotation; nil: they cannot change
+	// while the node runs.
+	ReadDataRing func(context.Context) (*seal.Ring, error)
+	Ring         *seal.Ring // the region's ring, with which the centre seals credentials
+	GossipKey    []byte     // 32 octets
 
 	// Start says what a node without state does. A member whose disk was lost must
 	// not come back empty on its own: it would vote without what it acknowledged.

@@ -53,6 +53,9 @@ func (n *Node) openHTTP() error {
 	mux.HandleFunc("DELETE /v1/members/{id}", n.guard(administers, n.deleteMember))
 	mux.HandleFunc("POST /v1/transfer", n.guard(administers, n.postTransfer))
 	mux.HandleFunc("POST /v1/confirm-time", n.guard(administers, n.postConfirmTime))
+	mux.HandleFunc("GET /v1/keys", n.guard(reads, n.getKeys))
+	mux.HandleFunc("POST /v1/keys/reload", n.guard(administers, n.postReloadKeys))
+	mux.HandleFunc("POST /v1/keys/rotate", n.guard(administers, n.postRotateKey))
 	mux.HandleFunc("GET /v1/policy", n.guard(reads, n.getPolicy))
 	mux.HandleFunc("PUT /v1/policy", n.guard(administers, n.putPolicy))
 	mux.HandleFunc("GET /v1/accounts/{id}", n.guard(reads, n.getAccount))
@@ -121,7 +124,7 @@ type act uint8
 const (
 	reads       act = iota // every role
 	writes                 // operator and admin
-	administers            // admin: who belongs to the region
+	administers            // admin: the region's members, policy and keys
 )
 
 // guard lets operators in by bearer token, for what their role may do.
@@ -140,7 +143,7 @@ func (n *Node) guard(what act, next http.HandlerFunc) http.HandlerFunc {
 		case role == "":
 			n.refuse(w, http.StatusUnauthorized, httpError{"unauthorized", "the token is not known in this region", "ask the centre for an operator's token; a new one reaches the region by the feed"})
 		case what == administers && role != "admin":
-			n.refuse(w, http.StatusForbidden, httpError{"forbidden", "role " + role + " may not change who belongs to the region", "use a token of role admin"})
+			n.refuse(w, http.StatusForbidden, httpError{"forbidden", "role " + role + " may not change the region's members, policy or keys", "use a token of role admin"})
 		case what == writes && role != "admin" && role != "operator":
 			n.refuse(w, http.StatusForbidden, httpError{"forbidden", "role " + role + " may only read", "use a token of role operator or admin"})
 		default:

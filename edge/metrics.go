@@ -17,6 +17,9 @@ func describedMetrics() []metrics.Metric {
 		{Name: "api_certificate_expires_timestamp_seconds", Help: "When the certificate of this node's API ends; 0 when it is served in clear text.", Kind: metrics.Gauge},
 		{Name: "clock_skew_max_seconds", Help: "Greatest difference between this node's clock and another node's, as this leader saw it last; 0 on followers.", Kind: metrics.Gauge},
 		{Name: "region_time_timestamp_seconds", Help: "Region time.", Kind: metrics.Gauge},
+		{Name: "data_key_sealing", Help: "Id of the data key that seals what is written.", Kind: metrics.Gauge},
+		{Name: "data_key_oldest_needed", Help: "Id of the oldest data key that something on the disk still needs; 0 while the disk cannot be read.", Kind: metrics.Gauge},
+		{Name: "data_key_sealed_total", Help: "Records that the key that seals has sealed since it began to, or the node was started; rotate well before 2^32."},
 		{Name: "members", Help: "Nodes of the region that are believed alive, this one included.", Kind: metrics.Gauge},
 		{Name: "sessions_open", Help: "Open sessions.", Kind: metrics.Gauge},
 		{Name: "sessions", Help: "Sessions remembered, closed ones included.", Kind: metrics.Gauge},
@@ -75,6 +78,7 @@ func (n *Node) samples() []metrics.Sample {
 	n.raftSamples(a)
 	n.linkSamples(a)
 	n.diskSamples(a)
+	n.keySamples(a)
 	n.headsSamples(a.add)
 	a.add("certificate_expires_timestamp_seconds", float64(n.expires.Unix()))
 	apiEnds := 0.0

@@ -153,7 +153,7 @@ func (n *Node) openReplication() error {
 	sc := store.DefaultConfig()
 	sc.Raft.Cluster = n.cfg.Cluster
 	sc.Raft.NodeID, sc.Raft.Region, sc.Raft.Dir, sc.Raft.Bind = n.cfg.Node, n.cfg.Region, n.cfg.Dir, n.cfg.Raft
-	sc.Raft.TLS, sc.Raft.Ring, sc.Raft.Logger = fc.TLS, n.cfg.DataRing, n.logger
+	sc.Raft.TLS, sc.Raft.Logger = fc.TLS, n.logger
 	sc.Raft.SnapshotThreshold = n.cfg.SnapshotEntries
 	sc.Raft.Log = n.cfg.RaftLog
 	sc.Disk, sc.Level = n.cfg.Disk, n.cfg.level
@@ -249,7 +249,7 @@ func (n *Node) status() forward.Status {
 	r := n.store.Raft()
 	st := forward.Status{
 		Node: n.cfg.Node, Clock: n.now(), Term: r.Term(), AppliedIndex: r.AppliedIndex(), Leader: r.IsLeader(),
-		Level: n.cfg.level, Birth: n.birth, Founders: n.founders,
+		Level: n.cfg.level, Birth: n.birth, Founders: n.founders, DataKeys: n.keyNames(),
 	}
 	if members, err := r.Servers(); err == nil { // else raft is stopping: it knows of none
 		for _, m := range members {

@@ -59,6 +59,8 @@ type Status struct {
 	LinkRefusal   *Refusal   `json:"link_refusal,omitempty"`
 
 	CertificateEnds time.Time      `json:"certificate_ends"`
+	DataKey         uint32         `json:"data_key"`                  // id of the key that seals what is written
+	OldestDataKey   uint32         `json:"oldest_data_key,omitempty"` // that something on the disk still needs; absent while the disk cannot be read
 	Disk            DiskStatus     `json:"disk"`
 	Parted          string         `json:"parted,omitempty"` // why this node stopped serving
 	Live            fsm.Counts     `json:"live"`
@@ -95,6 +97,10 @@ func (n *Node) Status() Status {
 	}
 	if err := n.partedFrom(); err != nil {
 		s.Parted = err.Error()
+	}
+	s.DataKey = n.cfg.DataRing.Sealing()
+	if k, err := n.store.Keys(); err == nil {
+		s.OldestDataKey = k.Oldest
 	}
 	n.linkStatus(&s)
 	b := n.backlogNow()

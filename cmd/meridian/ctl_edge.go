@@ -22,6 +22,8 @@ func (c *ctl) memberCommands() []*cobra.Command {
 		c.addMember(), c.removeMember(), c.replaceMember(), c.transfer(),
 		c.show("policy", "Show the region's policy", "edge policy --url http://127.0.1.1:8090", 0, "/v1/policy"),
 		c.setPolicy(), c.confirmTime(),
+		c.show("keys", "Show which data keys a node uses, and the oldest that it still needs", "edge keys --url http://127.0.1.1:8090", 0, "/v1/keys"),
+		c.reloadKeys(), c.rotateKey(),
 	}
 }
 

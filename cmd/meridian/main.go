@@ -56,7 +56,7 @@ func newRoot() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(centralCommand(), edgeCommand(), demoCommand(), loadCommand(), verifyCommand(), benchCommand(), benchMemberCommand(), ctlCommand(), catalogCommand(), rateCommand(), versionCommand())
+	root.AddCommand(centralCommand(), edgeCommand(), demoCommand(), loadCommand(), verifyCommand(), benchCommand(), benchMemberCommand(), ctlCommand(), keysCommand(), catalogCommand(), rateCommand(), versionCommand())
 	return root
 }
 

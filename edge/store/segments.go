@@ -69,6 +69,7 @@ type segment struct {
 type frame struct {
 	first  uint64
 	count  uint32
+	key    uint32 // that sealed it
 	offset int64
 	length uint32
 }
@@ -159,6 +160,7 @@ func (s *segments) write(entries []verify.RawEntry) error {
 	b := make([]byte, frameHeader, frameHeader+len(w.B)+seal.Overhead)
 	b = s.ring.Seal(b, w.B, frameAAD(s.epoch, s.next))
 	f := frame{length: uint32(len(b) - frameHeader), first: s.next, count: uint32(len(entries))}
+	f.key, _ = seal.KeyID(b[frameHeader:])
 	binary.BigEndian.PutUint32(b, f.length)
 	binary.BigEndian.PutUint64(b[8:], f.first)
 	binary.BigEndian.PutUint32(b[16:], f.count)

@@ -42,7 +42,14 @@ func openSegments(root string, ring *seal.Ring, maxSize int64, layer *disk.Layer
 		return nil, err
 	}
 	s.maxSize, s.disk = maxSize, layer
-	for _, name := range unfinished {
+	if err := s.holdsKeys(); err != nil {
+		return nil, err
+	}
+	resealing, err := filepath.Glob(filepath.Join(dir, "*"+resealSuffix))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSegments, err)
+	}
+	for _, name := range append(unfinished, resealing...) {
 		if err := s.remove(name); err != nil {
 			return nil, err
 		}
@@ -144,5 +151,6 @@ func parseFrame(b []byte) (frame, error) {
 	if f.count == 0 || f.first == 0 {
 		return frame{}, errors.New("holds no entry")
 	}
+	f.key, _ = seal.KeyID(b[frameHeader : frameHeader+int(f.length)])
 	return f, nil
 }

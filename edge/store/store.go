@@ -58,6 +58,7 @@ type Config struct {
 	Linger         time.Duration // how long at most a batch waits for more while others are on the way; see lingerFor
 	ProposeTimeout time.Duration // how long a command is tried
 	SegmentBytes   int64
+	ResealEach     time.Duration // how often a step is done to seal anew what older keys sealed
 
 	Logger *slog.Logger
 }
@@ -67,6 +68,7 @@ func DefaultConfig() Config {
 	return Config{
 		Raft: raftnode.DefaultConfig(), Disk: disk.DefaultConfig(), Level: command.Level, levelOf: command.LevelOf, QueueMax: 65536, BatchMax: 1024, BatchesMax: 4,
 		Linger: 4 * time.Millisecond, ProposeTimeout: 10 * time.Second, SegmentBytes: 8 << 20,
+		ResealEach: resealEach,
 	}
 }
 
@@ -86,6 +88,7 @@ func (c *Config) Validate() error {
 		{"QueueMax", c.QueueMax < 1, c.QueueMax}, {"BatchMax", c.BatchMax < 1 || c.BatchMax > command.MaxBatch, c.BatchMax},
 		{"BatchesMax", c.BatchesMax < 1, c.BatchesMax}, {"Linger", c.Linger < 0, c.Linger},
 		{"ProposeTimeout", c.ProposeTimeout <= 0, c.ProposeTimeout}, {"SegmentBytes", c.SegmentBytes < 4096, c.SegmentBytes},
+		{"ResealEach", c.ResealEach <= 0, c.ResealEach},
 	} {
 		if f.bad {
 			faults = append(faults, fmt.Errorf("edge/store config: %s is %v: see DefaultConfig for a usable value", f.name, f.value))
@@ -123,6 +126,9 @@ type Store struct {
 
 	changeMu sync.Mutex
 	change   chan struct{} // closed and replaced at every change of the state
+
+	keysMu sync.Mutex    // held by what changes the ring
+	rekey  chan struct{} // asks keepKeys for a step
 
 	heads  heads
 	damage atomic.Pointer[error]
@@ -165,6 +171,7 @@ type replica struct {
 // Open restores the node's state and starts raft. address gives a member's
 // forward address by its id.
 func Open(cfg Config, f Forwarder, address func(nodeID string) (string, bool)) (*Store, error) {
+	cfg.Raft.Ring = cfg.Ring
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -180,7 +187,7 @@ func Open(cfg Config, f Forwarder, address func(nodeID string) (string, bool)) (
 	s := &Store{
 		cfg: cfg, disk: layer, forward: f, address: address,
 		queue: make(chan *pending, cfg.QueueMax), slots: make(chan struct{}, cfg.BatchesMax),
-		change: make(chan struct{}),
+		change: make(chan struct{}), rekey: make(chan struct{}, 1),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.diskCtx, s.endDisk = context.WithCancel(s.ctx)
@@ -196,10 +203,14 @@ func Open(cfg Config, f Forwarder, address func(nodeID string) (string, bool)) (
 	}
 	s.wg.Go(s.batch)
 	s.diskDone.Go(s.keepDisk)
+	s.diskDone.Go(s.keepKeys)
 	return s, nil
 }
 
 func (s *Store) openReplica() (*replica, error) {
+	if err := s.holdsSnapshotKeys(); err != nil {
+		return nil, err
+	}
 	seg, err := openSegments(filepath.Join(s.cfg.Raft.Dir, "segments"), s.cfg.Ring, s.cfg.SegmentBytes, s.disk)
 	if err != nil {
 		return nil, err

@@ -112,7 +112,7 @@ func (c *cluster) open(m *member) error {
 	}
 	cfg := DefaultConfig()
 	cfg.Raft.NodeID, cfg.Raft.Region, cfg.Raft.Dir, cfg.Raft.Bind = m.id, "north", m.dir, m.raft
-	cfg.Raft.TLS, cfg.Raft.Ring, cfg.Raft.Logger, cfg.Ring, cfg.Logger = tlsConfig, testRing(c.t), logger, testRing(c.t), logger
+	cfg.Raft.TLS, cfg.Raft.Logger, cfg.Ring, cfg.Logger = tlsConfig, logger, testRing(c.t), logger
 	cfg.Found = !m.joins
 	cfg.Raft.TrailingLogs, cfg.SegmentBytes = 10, 4096
 	for _, p := range c.members {

@@ -26,11 +26,12 @@ const (
 	Truncate
 	Remove
 	Read // opened and read
+	Rename
 )
 
 // String names the operation.
 func (o Op) String() string {
-	names := [...]string{"create", "write", "sync", "commit", "truncate", "remove", "read"}
+	names := [...]string{"create", "write", "sync", "commit", "truncate", "remove", "read", "rename"}
 	if int(o) < len(names) {
 		return names[o]
 	}

@@ -84,6 +84,37 @@ func rewrite(f *os.File) error {
 	}
 }
 
+// Replace puts a small file in its place as a whole, durably: after a crash or a
+// failure there is the old one or the new one.
+func (l *Layer) Replace(path string, data []byte) error {
+	next := path + ".new"
+	var f *os.File
+	err := l.Do(Create, next, func() (err error) {
+		f, err = os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = l.Do(Write, next, func() error {
+		_, err := f.Write(data)
+		return err
+	})
+	if err == nil {
+		err = l.Do(Sync, next, f.Sync)
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = l.Do(Rename, path, func() error { return os.Rename(next, path) })
+	}
+	if err == nil {
+		return l.SyncDir(filepath.Dir(path))
+	}
+	if gone := os.Remove(next); gone != nil && !errors.Is(gone, os.ErrNotExist) {
+		return errors.Join(err, gone)
+	}
+	return err
+}
+
 // SyncDir makes a directory's entries durable.
 func (l *Layer) SyncDir(dir string) error {
 	return l.Do(Sync, dir, func() error { return syncDir(dir) })

@@ -437,6 +437,6 @@ func someStatus() Status {
 	members := []Member{{Node: "n1", Raft: "127.0.0.1:1", Voter: true}, {Node: "n2", Raft: "127.0.0.1:2"}}
 	return Status{
 		Node: "n1", Clock: time.UnixMicro(1_700_000_000_000_001).UTC(), Term: 7, AppliedIndex: 42, Leader: true,
-		Level: 3, Members: members, Birth: "b", Waiting: true, Founders: []Member{{Node: "n1", Raft: "127.0.0.1:1", Voter: true, Birth: "b"}},
+		Level: 3, Members: members, Birth: "b", Waiting: true, DataKeys: []string{"1:0011223344556677"}, Founders: []Member{{Node: "n1", Raft: "127.0.0.1:1", Voter: true, Birth: "b"}},
 	}
 }

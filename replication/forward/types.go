@@ -101,6 +101,7 @@ type Status struct {
 	Birth    string   // names the life of its directory
 	Waiting  bool     // it has no state and waits for the others
 	Founders []Member // who founded the region, with their births
+	DataKeys []string // that it can open, "<id>:<fingerprint>" each
 }
 
 // Member is a member of a region as a node knows it.
@@ -129,7 +130,7 @@ type Heads struct {
 func statusToWire(s Status) *pb.StatusReply {
 	return &pb.StatusReply{
 		Node: s.Node, ClockUnixMicros: s.Clock.UnixMicro(), RaftTerm: s.Term, AppliedIndex: s.AppliedIndex, IsLeader: s.Leader,
-		Level: s.Level, Members: membersToWire(s.Members), Birth: s.Birth, Waiting: s.Waiting, Founders: membersToWire(s.Founders),
+		Level: s.Level, Members: membersToWire(s.Members), Birth: s.Birth, Waiting: s.Waiting, Founders: membersToWire(s.Founders), DataKeys: s.DataKeys,
 	}
 }
 
@@ -137,7 +138,7 @@ func statusFromWire(s *pb.StatusReply) Status {
 	return Status{
 		Node: s.GetNode(), Clock: time.UnixMicro(s.GetClockUnixMicros()).UTC(), Term: s.GetRaftTerm(),
 		AppliedIndex: s.GetAppliedIndex(), Leader: s.GetIsLeader(),
-		Level: s.GetLevel(), Members: membersFromWire(s.GetMembers()), Birth: s.GetBirth(), Waiting: s.GetWaiting(), Founders: membersFromWire(s.GetFounders()),
+		Level: s.GetLevel(), Members: membersFromWire(s.GetMembers()), Birth: s.GetBirth(), Waiting: s.GetWaiting(), Founders: membersFromWire(s.GetFounders()), DataKeys: s.GetDataKeys(),
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"meridian/replication/disk"
 	"meridian/replication/seal"
 )
 
@@ -96,9 +97,9 @@ func readInfo(dir string, ring *seal.Ring) (nodeInfo, error) {
 }
 
 // claimDir makes node.json for a new directory, or checks that an existing one
-// is this node's. It seals the check anew when the ring has a newer key, so
+// is this node's. It seals the check anew when another key seals now, so
 // that old keys can be retired with the data that they sealed.
-func claimDir(dir string, own nodeInfo, ring *seal.Ring) error {
+func claimDir(dir string, own nodeInfo, ring *seal.Ring, layer *disk.Layer) error {
 	info, err := readInfo(dir, ring)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
@@ -117,41 +118,21 @@ func claimDir(dir string, own nodeInfo, ring *seal.Ring) error {
 		return fmt.Errorf("%w: the log in %s is kept by %s, the configuration says %s; set raft_log to %s, or let the node join anew with an empty directory",
 			ErrWrongDir, dir, info.engine(), own.engine(), info.engine())
 	}
-	if id, ok := seal.KeyID(info.Check); ok && id == ring.Newest() && info.Cluster == own.Cluster {
+	if id, ok := seal.KeyID(info.Check); ok && id == ring.Sealing() && info.Cluster == own.Cluster {
 		return nil
 	}
 	info.Format, info.Cluster = own.Format, own.Cluster
 	info.Check = ring.Seal(nil, []byte("meridian"), info.additional())
-	return writeInfo(dir, info)
+	return writeInfo(dir, info, layer)
 }
 
-func writeInfo(dir string, info nodeInfo) error {
+func writeInfo(dir string, info nodeInfo, layer *disk.Layer) error {
 	data, err := json.Marshal(info)
+	if err == nil {
+		err = layer.Replace(filepath.Join(dir, nodeFile), append(data, '\n'))
+	}
 	if err != nil {
-		return fmt.Errorf("raftnode: %s: %w", nodeFile, err)
-	}
-	path := filepath.Join(dir, nodeFile)
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return fmt.Errorf("raftnode: %w", err)
-	}
-	_, err = f.Write(append(data, '\n'))
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("raftnode: write %s: %w", path, err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return fmt.Errorf("raftnode: %w", err)
-	}
-	return syncDir(dir)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("raftnode: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("raftnode: sync %s: %w", dir, err)
+		return fmt.Errorf("raftnode: write %s: %w", nodeFile, err)
 	}
 	return nil
 }

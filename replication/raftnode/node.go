@@ -107,7 +107,7 @@ func open(cfg Config, fsm raft.FSM, listen func(*counters) (raft.Transport, erro
 	if n.lock, err = lockDir(cfg.Dir); err != nil {
 		return nil, err
 	}
-	if err := claimDir(cfg.Dir, nodeInfo{Format: dirFormat, Cluster: cfg.Cluster, Region: cfg.Region, Node: cfg.NodeID, Log: logName(cfg.Log)}, cfg.Ring); err != nil {
+	if err := claimDir(cfg.Dir, nodeInfo{Format: dirFormat, Cluster: cfg.Cluster, Region: cfg.Region, Node: cfg.NodeID, Log: logName(cfg.Log)}, cfg.Ring, n.cfg.Disk); err != nil {
 		return nil, err
 	}
 	snaps, err := openSnapshots(cfg.Dir, cfg.SnapshotsRetained, n.cfg.Disk, cfg.Logger)

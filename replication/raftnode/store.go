@@ -99,6 +99,9 @@ func (s *store) check(snapshotIndex uint64) error {
 	if last == 0 {
 		return nil
 	}
+	if err := s.holdsKeys(); err != nil {
+		return err
+	}
 	if first > snapshotIndex+1 {
 		return fmt.Errorf("%w: the log starts at %d, the newest snapshot ends at %d; entries between are missing; %s",
 			ErrLogDamaged, first, snapshotIndex, remedy)

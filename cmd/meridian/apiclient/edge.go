@@ -3,7 +3,9 @@ package apiclient
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/url"
+	"strings"
 
 	"meridian/edge"
 	"meridian/edge/fsm"
@@ -106,4 +108,49 @@ func (c *Client) SetPolicy(ctx context.Context, fields []byte) (string, error) {
 	var p json.RawMessage
 	err := c.do(ctx, "PUT", "/v1/policy", "", "application/json", fields, &p)
 	return string(p), err
+}
+
+// Node is a member's API.
+type Node struct {
+	ID string
+	*Client
+}
+
+// Nodes are the APIs of all members, with this client's token. A member whose API the
+// asked node does not know is an error: what is asked of all must reach all.
+func (c *Client) Nodes(ctx context.Context) ([]Node, error) {
+	m, err := c.Members(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []Node
+	var unseen []string
+	for _, o := range m.Members {
+		if o.URL == "" {
+			unseen = append(unseen, o.ID)
+		}
+		out = append(out, Node{o.ID, &Client{base: o.URL, token: c.token, http: c.http}})
+	}
+	if len(unseen) > 0 {
+		return nil, fmt.Errorf("the address of %s is not known: start it, or remove it from the region if it is lost", strings.Join(unseen, ", "))
+	}
+	return out, nil
+}
+
+// Keys are the asked node's data keys.
+func (c *Client) Keys(ctx context.Context) (k edge.KeysView, err error) {
+	err = c.get(ctx, "/v1/keys", &k)
+	return k, err
+}
+
+// ReloadKeys has the asked node read its key file again.
+func (c *Client) ReloadKeys(ctx context.Context) (k edge.KeysView, err error) {
+	err = c.post(ctx, "/v1/keys/reload", "", struct{}{}, &k)
+	return k, err
+}
+
+// RotateKey has the asked node seal with its newest key.
+func (c *Client) RotateKey(ctx context.Context) (k edge.KeysView, err error) {
+	err = c.post(ctx, "/v1/keys/rotate", "", struct{}{}, &k)
+	return k, err
 }

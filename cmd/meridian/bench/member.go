@@ -125,7 +125,7 @@ func openMember(spec memberSpec, logger *slog.Logger) (_ *regionMember, err erro
 	}
 	cfg := store.DefaultConfig()
 	cfg.Raft.NodeID, cfg.Raft.Region, cfg.Raft.Dir = spec.Node, benchRegion, spec.Dir
-	cfg.Raft.TLS, cfg.Raft.Ring, cfg.Raft.Logger, cfg.Ring, cfg.Logger = tlsConfig, ring, logger, ring, logger
+	cfg.Raft.TLS, cfg.Raft.Logger, cfg.Ring, cfg.Logger = tlsConfig, logger, ring, logger
 	cfg.Raft.SnapshotThreshold = 1 << 40 // a snapshot is made when it is asked for
 	cfg.Found = spec.Found
 	forwards := map[string]string{}

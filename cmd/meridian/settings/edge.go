@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"context"
 	"net/netip"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 	"meridian/ops/logging"
 	"meridian/replication/gossip"
 	"meridian/replication/identity"
+	"meridian/replication/kms"
 	"meridian/replication/raftnode"
 	"meridian/replication/seal"
 )
@@ -35,6 +37,7 @@ type Edge struct {
 
 	Identity       Identity `yaml:"identity" doc:"who this process is"`
 	DataRingFile   string   `yaml:"data_ring_file" doc:"keys that seal log, segments and snapshots, the same on all nodes" is:"secret file" need:"keys/north.data.ring"`
+	DataRingKMS    KMS      `yaml:"data_ring_kms" doc:"what wraps the keys of data_ring_file; nothing: they are in clear text"`
 	RingFile       string   `yaml:"region_ring_file" doc:"keys with which the centre seals the region's credentials" is:"secret file" need:"keys/north.ring"`
 	GossipKeyFile  string   `yaml:"gossip_key_file" doc:"32 octets in hexadecimal, the same on all nodes" is:"secret file" need:"keys/north.gossip"`
 	DebugTokenFile string   `yaml:"debug_token_file" doc:"one line, the bearer token of /debug/pprof/; empty: there is no /debug/pprof/" is:"secret file"`
@@ -50,6 +53,14 @@ type Edge struct {
 	Disk            Disk          `yaml:"disk" doc:"when the data disk counts as low, full or hanging"`
 	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" doc:"after SIGTERM: hand over, answer what was taken in, and end within this" min:"1s" max:"9s"`
 	Log             Log           `yaml:"log" doc:"what is logged, on standard error"`
+}
+
+// KMS names the one provider that wraps the data keys.
+type KMS struct {
+	KeyringFile string        `yaml:"keyring_file" doc:"a key file whose keys wrap those of data_ring_file" is:"secret file"`
+	Command     []string      `yaml:"command" doc:"a program and its arguments that wraps and unwraps, by the protocol of replication/kms"`
+	Socket      string        `yaml:"socket" doc:"path of a Unix socket where a server wraps and unwraps, by the same protocol"`
+	Timeout     time.Duration `yaml:"timeout" doc:"how long an answer is awaited" min:"10ms" max:"1m"`
 }
 
 // Peer is a founding member of the region.
@@ -92,7 +103,8 @@ func DefaultEdge() Edge {
 	return Edge{
 		Dir: "data", TickEach: d.TickEach, IsolatedAfter: d.IsolatedAfter, StaleAfter: d.StaleAfter,
 		CutPerTick: d.CutPerTick, SnapshotEntries: d.SnapshotEntries, RaftLog: string(d.RaftLog), ShutdownTimeout: d.ShutdownTimeout, Log: defaultLog(),
-		Disk: Disk{LowMiB: d.Disk.LowBytes >> 20, ReserveMiB: d.Disk.ReserveBytes >> 20, StallAfter: d.Disk.StallAfter},
+		DataRingKMS: KMS{Timeout: kms.DefaultTimeout},
+		Disk:        Disk{LowMiB: d.Disk.LowBytes >> 20, ReserveMiB: d.Disk.ReserveBytes >> 20, StallAfter: d.Disk.StallAfter},
 		Policy: Policy{
 			CutAge: seconds(p.CutAge), StaleAfter: seconds(p.StaleAfter), TombstoneLife: seconds(p.TombstoneLife),
 			ReservationTTL: seconds(p.ReservationTTL), MaxBacklogEntries: p.MaxBacklogEntries, DuePerTick: p.DuePerTick,
@@ -127,7 +139,8 @@ func LoadEdge(path string, environ []string) (edge.Config, logging.Config, error
 	if cfg.Identity != nil && cfg.Identity.ID != identity.Node(s.Region, s.Node) {
 		l.fault("identity.cert", "the certificate names %s: give the one issued to node %s of region %s", cfg.Identity.ID, s.Node, s.Region)
 	}
-	cfg.DataRing = read(l, "data_ring_file", s.DataRingFile, seal.LoadRing)
+	cfg.ReadDataRing = l.dataRing(s)
+	cfg.DataRing = read(l, "data_ring_file", s.DataRingFile, func(string) (*seal.Ring, error) { return cfg.ReadDataRing(context.Background()) })
 	cfg.Ring = read(l, "region_ring_file", s.RingFile, seal.LoadRing)
 	cfg.GossipKey = read(l, "gossip_key_file", s.GossipKeyFile, gossip.LoadKey)
 	cfg.DebugTokenHash = tokenHash(read(l, "debug_token_file", s.DebugTokenFile, secret))
@@ -151,6 +164,22 @@ func LoadEdge(path string, environ []string) (edge.Config, logging.Config, error
 	p.MaxTombstones, p.MaxSessions, p.MaxNASSessions = s.Policy.MaxTombstones, s.Policy.MaxSessions, s.Policy.MaxNASSessions
 	p.RenewalSpread, p.RenewalsPerHour = l.seconds("policy.renewal_spread", s.Policy.RenewalSpread), s.Policy.RenewalsPerHour
 	return cfg, s.Log.config(), l.err()
+}
+
+// dataRing reads the data keys, now and again when they are rotated.
+func (l *loader) dataRing(s Edge) func(context.Context) (*seal.Ring, error) {
+	path := l.path(s.DataRingFile)
+	kc := kms.Config{KeyringFile: l.path(s.DataRingKMS.KeyringFile), Command: s.DataRingKMS.Command, Socket: l.path(s.DataRingKMS.Socket), Timeout: s.DataRingKMS.Timeout}
+	if err := kc.Validate(); err != nil {
+		l.fault("data_ring_kms", "%v", err)
+	}
+	return func(ctx context.Context) (*seal.Ring, error) {
+		keeper, err := kms.New(kc)
+		if err != nil {
+			return nil, err
+		}
+		return seal.LoadRingBy(ctx, path, keeper)
+	}
 }
 
 // seconds wants whole seconds, the unit of the region's policy.

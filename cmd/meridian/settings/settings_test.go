@@ -15,6 +15,7 @@ import (
 
 	"meridian/replication/gossip"
 	"meridian/replication/identity"
+	"meridian/replication/kms"
 	"meridian/replication/seal"
 )
 
@@ -93,6 +94,36 @@ func TestGoodFilesLoad(t *testing.T) {
 	c, _, err := LoadCentral(write(t, dir, "centre.yaml", goodCentral), nil)
 	if err != nil || c.Cluster != "acme" || !strings.Contains(c.StoreURL, "hush") || len(c.BootstrapTokenHash) != 64 || c.RegionKeys["north"] != filepath.Join(dir, "north.ring") {
 		t.Errorf("central: %+v, %v", c, err)
+	}
+}
+
+// TestDataKeysAreUnwrapped: keys that a keyring wraps load with it and not without.
+func TestDataKeysAreUnwrapped(t *testing.T) {
+	dir := keys(t)
+	kek := filepath.Join(dir, "kek")
+	if _, err := seal.Generate(kek); err != nil {
+		t.Fatal(err)
+	}
+	keeper, err := kms.New(kms.Config{KeyringFile: kek, Timeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := seal.Rewrap(t.Context(), filepath.Join(dir, "data.ring"), keeper); err != nil {
+		t.Fatal(err)
+	}
+	e, _, err := LoadEdge(write(t, dir, "edge.yaml", goodEdge+"data_ring_kms: {keyring_file: kek}\n"), nil)
+	if err != nil || e.DataRing.Sealing() != 1 {
+		t.Fatalf("%v", err)
+	}
+	if again, err := e.ReadDataRing(t.Context()); err != nil || again.Newest() != 1 {
+		t.Fatalf("read again: %v", err)
+	}
+	file := write(t, dir, "edge.yaml", goodEdge)
+	_, _, err = LoadEdge(file, nil)
+	wantFaults(t, err, file, `F:15: data_ring_file: "data.ring": seal: key file DIR/data.ring: key id 1 is wrapped by "keyring/1", and no key management is configured; set data_ring_kms`)
+	file = write(t, dir, "edge.yaml", goodEdge+"data_ring_kms: {keyring_file: kek, socket: s}\n")
+	if _, _, err = LoadEdge(file, nil); err == nil || !strings.Contains(err.Error(), "give one of keyring_file, command and socket") {
+		t.Fatalf("two providers: %v", err)
 	}
 }
 
@@ -347,7 +378,7 @@ func roundTrip[T interface{ Describe() []byte }](s T) error {
 // with a comment.
 func TestDefaultsParseBack(t *testing.T) {
 	e := DefaultEdge()
-	e.Centre, e.Peers = []string{}, []Peer{} // as reading an empty list makes them
+	e.Centre, e.Peers, e.DataRingKMS.Command = []string{}, []Peer{}, []string{} // as reading an empty list makes them
 	if err := errors.Join(roundTrip(e), roundTrip(DefaultCentral())); err != nil {
 		t.Fatal(err)
 	}
@@ -367,6 +398,7 @@ func TestDefaultsParseBack(t *testing.T) {
 func TestAnySettingsParseBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := DefaultEdge()
+		s.DataRingKMS.Command = []string{}
 		text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", "~", "null", "true", "1", "1e3", "- a", "a: b", "#x", "'", "\"", "a\nb", "!x", "*x", "&x", "{", "[", "|", ">", "%", "@", " a "})).
 			Filter(func(s string) bool { return utf8.ValidString(s) })
 		s.Region, s.Dir, s.Log.Level = text.Draw(t, "region"), text.Draw(t, "dir"), text.Draw(t, "level")

@@ -306,7 +306,9 @@ type StatusReply struct {
 	Waiting bool `protobuf:"varint,9,opt,name=waiting,proto3" json:"waiting,omitempty"`
 	// The members that founded the region, with their births; none when it was
 	// founded by --found.
-	Founders      []*Member `protobuf:"bytes,10,rep,name=founders,proto3" json:"founders,omitempty"`
+	Founders []*Member `protobuf:"bytes,10,rep,name=founders,proto3" json:"founders,omitempty"`
+	// The data keys that the node can open, each "<id>:<fingerprint>".
+	DataKeys      []string `protobuf:"bytes,11,rep,name=data_keys,json=dataKeys,proto3" json:"data_keys,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -407,6 +409,13 @@ func (x *StatusReply) GetWaiting() bool {
 func (x *StatusReply) GetFounders() []*Member {
 	if x != nil {
 		return x.Founders
+	}
+	return nil
+}
+
+func (x *StatusReply) GetDataKeys() []string {
+	if x != nil {
+		return x.DataKeys
 	}
 	return nil
 }
@@ -611,7 +620,7 @@ const file_meridian_v1_forward_proto_rawDesc = "" +
 	"\x05value\x18\x01 \x01(\fR\x05value\x12+\n" +
 	"\x04code\x18\x02 \x01(\x0e2\x17.meridian.v1.ResultCodeR\x04code\x12\x14\n" +
 	"\x05error\x18\x03 \x01(\tR\x05error\"\x0f\n" +
-	"\rStatusRequest\"\xd2\x02\n" +
+	"\rStatusRequest\"\xef\x02\n" +
 	"\vStatusReply\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12*\n" +
 	"\x11clock_unix_micros\x18\x02 \x01(\x03R\x0fclockUnixMicros\x12\x1b\n" +
@@ -623,7 +632,8 @@ const file_meridian_v1_forward_proto_rawDesc = "" +
 	"\x05birth\x18\b \x01(\tR\x05birth\x12\x18\n" +
 	"\awaiting\x18\t \x01(\bR\awaiting\x12/\n" +
 	"\bfounders\x18\n" +
-	" \x03(\v2\x13.meridian.v1.MemberR\bfounders\"k\n" +
+	" \x03(\v2\x13.meridian.v1.MemberR\bfounders\x12\x1b\n" +
+	"\tdata_keys\x18\v \x03(\tR\bdataKeys\"k\n" +
 	"\x06Member\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12!\n" +
 	"\fraft_address\x18\x02 \x01(\tR\vraftAddress\x12\x14\n" +
