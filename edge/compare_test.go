@@ -32,7 +32,7 @@ func raised(n *Node, name string) (alarm.Alarm, bool) {
 func TestNodeThatDiffersFromTheMajorityStopsServing(t *testing.T) {
 	r := newRegion(t, 3)
 	r.later()
-	r.signedByAll(r.leader().store.Raft().AppliedIndex())
+	r.signedByAll(r.leader().store.Raft().CommitIndex())
 	for _, n := range r.nodes {
 		if a, bad := raised(n, "heads_differ"); bad {
 			t.Errorf("%s raises %+v", n.cfg.Node, a)
@@ -102,7 +102,7 @@ func TestRolledBackDirectoryIsRefused(t *testing.T) {
 	copyDir(t, r.cfgs[i].Dir, old)
 	r.start(i)
 	r.later()
-	reached := r.leader().store.Raft().AppliedIndex()
+	reached := r.leader().store.Raft().CommitIndex()
 	r.signedByAll(reached)
 	r.stop(i)
 	fresh := filepath.Join(t.TempDir(), "fresh")
@@ -131,7 +131,7 @@ func TestLogBehindTheBookIsRefused(t *testing.T) {
 	copyDir(t, r.cfgs[0].Dir, old)
 	r.start(0)
 	r.later()
-	r.signedByAll(r.leader().store.Raft().AppliedIndex())
+	r.signedByAll(r.leader().store.Raft().CommitIndex())
 	r.stop(0)
 	book := filepath.Join(t.TempDir(), "book")
 	copyDir(t, r.cfgs[0].Dir, book)
@@ -176,7 +176,7 @@ func TestRolledBackMemberIsFoundWhenItMeetsTheOthers(t *testing.T) {
 func TestMemberThatJoinsAnewServes(t *testing.T) {
 	r := newRegion(t, 3)
 	r.later()
-	r.signedByAll(r.leader().store.Raft().AppliedIndex())
+	r.signedByAll(r.leader().store.Raft().CommitIndex())
 	i := slices.Index(r.nodes, r.followers()[0])
 	r.stop(i)
 	id := r.cfgs[i].Node
@@ -195,7 +195,7 @@ func TestMemberThatJoinsAnewServes(t *testing.T) {
 		return raft.AddVoter(ctx, raftnode.Peer{ID: id, Addr: r.cfgs[i].Raft})
 	})
 	r.later()
-	r.signedByAll(r.leader().store.Raft().AppliedIndex())
+	r.signedByAll(r.leader().store.Raft().CommitIndex())
 	if n := r.nodes[i]; n.partedFrom() != nil {
 		t.Error(n.partedFrom())
 	}

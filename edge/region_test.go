@@ -187,7 +187,8 @@ func (r *region) later() {
 }
 
 // signedByAll waits until each running node keeps heads of all, up to the same log
-// index or later.
+// index or later. What was just done lies below the leader's CommitIndex: raft sets
+// AppliedIndex only after it has answered.
 func (r *region) signedByAll(index uint64) {
 	r.t.Helper()
 	r.until("every node keeps a head of every node", func() bool {

@@ -63,7 +63,7 @@ func (s *segments) read(epoch, from uint64, fn func(verify.RawEntry) (bool, erro
 	s.mu.Unlock()
 	defer s.unpin()
 	err := s.walk(spans, from, fn)
-	if err != nil && s.resetSince(resets) {
+	if errors.Is(err, ErrDamaged) && s.resetSince(resets) {
 		return fmt.Errorf("%w: the files were taken from under what was being read: %s", ErrTrimmed, err) // not damage
 	}
 	return err
