@@ -191,7 +191,7 @@ func (s *Server) serveLink(ctx context.Context, tlsConfig *tls.Config) (err erro
 
 func (s *Server) serveHTTP(ctx context.Context) error {
 	sv := s.services
-	s.api = api.New(api.Deps{Runner: s.db, Access: sv.Access, Approvals: sv.Approvals, Rerating: sv.Rerating, Usage: sv.Usage, Accounts: sv.Accounts, Catalog: sv.Catalog, Orders: sv.Orders, Payments: sv.Payments,
+	s.api = api.New(api.Deps{Runner: s.db, Explain: sv.Explain, Access: sv.Access, Approvals: sv.Approvals, Rerating: sv.Rerating, Usage: sv.Usage, Accounts: sv.Accounts, Catalog: sv.Catalog, Orders: sv.Orders, Payments: sv.Payments,
 		Registry: sv.Registry, Regions: sv.Regions, Statement: sv.Statement, AccountRows: s.db.Accounts, BucketRows: s.db.Buckets,
 		OrderRows: s.db.Orders, LedgerRows: s.db.Ledger, FeedRows: s.db.Feed, Ready: s.db.Ready, Links: s.links, Log: s.log})
 	handler, err := s.handler()

@@ -12,6 +12,7 @@ import (
 	"meridian/central/approvals"
 	"meridian/central/buckets"
 	"meridian/central/catalog"
+	"meridian/central/explain"
 	"meridian/central/feed"
 	"meridian/central/ledger"
 	"meridian/central/orders"
@@ -65,6 +66,7 @@ type Services struct {
 	Accounts  *accounts.Service
 	Approvals *approvals.Service
 	Catalog   *catalog.Service
+	Explain   *explain.Service
 	Orders    *orders.Service
 	Payments  *payments.Service
 	Registry  *regions.Registry
@@ -113,6 +115,8 @@ func NewServices(b Backend, d Deps) *Services {
 			return b.Feed(tx).Last(ctx, region)
 		},
 		Verify: d.VerifyHead, Now: d.Now, Log: d.Log})
+	s.Explain = explain.New(explain.Deps{Runner: b, Accounts: b.Accounts, Buckets: b.Buckets, Catalog: b.Catalog, Corrections: b.Rerating,
+		Ledger: b.Ledger, Orders: b.Orders, Payments: b.Payments})
 	s.Usage = usage.New(b, b.Ledger, b.Catalog)
 	s.Rerating = rerating.New(rerating.Deps{Runner: b, Stores: b.Rerating, Ledger: b.Ledger, Buckets: b.Buckets, Catalog: b.Catalog,
 		Books: books, Feed: appender, Regions: s.Registry, Now: d.Now})

@@ -26,6 +26,7 @@ import (
 	"meridian/central/approvals"
 	"meridian/central/buckets"
 	"meridian/central/catalog"
+	"meridian/central/explain"
 	"meridian/central/fault"
 	"meridian/central/feed"
 	"meridian/central/ledger"
@@ -55,6 +56,7 @@ type Deps struct {
 	Accounts    *accounts.Service
 	Approvals   *approvals.Service
 	Catalog     *catalog.Service
+	Explain     *explain.Service
 	Orders      *orders.Service
 	Payments    *payments.Service
 	Registry    *regions.Registry
@@ -135,6 +137,7 @@ func (a *API) routes() {
 	get("/v1/proposals", a.getProposals)
 	get("/v1/reviews", a.getReviews)
 	get("/v1/usage", a.getUsage)
+	get("/v1/entries/{id}/why", a.getWhy)
 	get("/v1/audit", a.getAudit)
 	a.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, http.StatusOK, map[string]string{"status": "ok"})

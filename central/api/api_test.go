@@ -92,7 +92,7 @@ func newClientWith(t *testing.T, s *memstore.Store, policy catalog.Config) *clie
 	sv := central.NewServices(b, central.Deps{Catalog: c.policy, Now: time.Now, NewID: func() string { return fmt.Sprintf("id-%d", ids.Add(1)) },
 		Sealer: central.Rings{"north": ring}, Feed: feed.DefaultConfig()})
 	c.sv = sv
-	c.api = api.New(api.Deps{Runner: b, Access: sv.Access, Approvals: sv.Approvals, Rerating: sv.Rerating, Usage: sv.Usage, Accounts: sv.Accounts, Catalog: sv.Catalog, Orders: sv.Orders, Payments: sv.Payments,
+	c.api = api.New(api.Deps{Runner: b, Explain: sv.Explain, Access: sv.Access, Approvals: sv.Approvals, Rerating: sv.Rerating, Usage: sv.Usage, Accounts: sv.Accounts, Catalog: sv.Catalog, Orders: sv.Orders, Payments: sv.Payments,
 		Registry: sv.Registry, Regions: sv.Regions, Statement: sv.Statement, AccountRows: b.Accounts, BucketRows: b.Buckets,
 		OrderRows: b.Orders, LedgerRows: b.Ledger, FeedRows: b.Feed, Ready: func(context.Context) error { return nil }, Log: slog.New(slog.NewTextHandler(c.log, nil))})
 	if err := sv.Access.Bootstrap(t.Context(), "root", access.HashToken(adminToken)); err != nil {

@@ -215,6 +215,8 @@ type Store interface {
 	// ClaimsOf lists an account's claims made in [from, to), Unix microseconds, by
 	// (at, id), served ones too, at most limit.
 	ClaimsOf(ctx context.Context, account string, from, to int64, limit int) ([]Claim, error)
+	// Claim returns the claim with an id, or store.ErrNotFound.
+	Claim(ctx context.Context, id string) (Claim, error)
 	// ClaimedBefore is what was claimed of an account in all before an instant.
 	ClaimedBefore(ctx context.Context, account string, before int64) (int64, error)
 	// ClaimedOf is what was claimed of a payment in all.

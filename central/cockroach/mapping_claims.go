@@ -62,6 +62,10 @@ func (t bucketStore) ClaimsOf(ctx context.Context, account string, from, to int6
 		WHERE account = $1 AND at_us >= $2 AND at_us < $3 ORDER BY at_us, id LIMIT $4`, account, from, to, limit)
 }
 
+func (t bucketStore) Claim(ctx context.Context, id string) (buckets.Claim, error) {
+	return row(ctx, t.tx, "claim", scanClaim, `SELECT `+claimColumns+` FROM claims WHERE id = $1`, id)
+}
+
 func (t bucketStore) ClaimedBefore(ctx context.Context, account string, before int64) (int64, error) {
 	return row(ctx, t.tx, "claims before", pgx.RowTo[int64],
 		`SELECT coalesce(sum(amount), 0)::INT8 FROM claims WHERE account = $1 AND at_us < $2`, account, before)

@@ -158,6 +158,21 @@ func scanRecord(r pgx.CollectableRow) (rec ledger.Record, err error) {
 	return rec, nil
 }
 
+func (t ledgerStore) Entry(ctx context.Context, p ledger.Place) (ledger.Record, error) {
+	return row(ctx, t.tx, "entry", func(r pgx.CollectableRow) (rec ledger.Record, err error) {
+		var hash []byte
+		if err := r.Scan(&rec.Raw, &hash, &rec.Suspense); err != nil {
+			return rec, err
+		}
+		rec.Region, rec.Epoch, rec.Seq = p.Region, p.Epoch, p.Seq
+		copy(rec.Hash[:], hash)
+		if e, err := journal.DecodeEntry(rec.Raw); err == nil { // bytes that cannot be read have no entry
+			rec.Entry = &e
+		}
+		return rec, nil
+	}, `SELECT raw, hash, suspense FROM ledger_entries WHERE region = $1 AND epoch = $2 AND seq = $3`, p.Region, int64(p.Epoch), int64(p.Seq))
+}
+
 func (t ledgerStore) UsageOf(ctx context.Context, after ledger.Place, from, to int64, limit int) ([]ledger.Record, error) {
 	return rows(ctx, t.tx, "usage of a region", scanRecord, `SELECT region, epoch, seq, raw, hash FROM ledger_entries
 		WHERE region = $1 AND (epoch, seq) > ($2, $3) AND kind = $4 AND at_us >= $5 AND at_us < $6 AND NOT suspense

@@ -49,6 +49,8 @@ type Store interface {
 	AppendEntries(ctx context.Context, records []Record) error
 	// EntryHash returns the hash stored at a place, or store.ErrNotFound.
 	EntryHash(ctx context.Context, p Place) (journal.Hash, error)
+	// Entry returns the entry at a place, in suspense or not, or store.ErrNotFound.
+	Entry(ctx context.Context, p Place) (Record, error)
 	// UsageOf lists the usage records of a place's region after it, written in
 	// [from, to), Unix microseconds, by (epoch, seq), at most limit, suspense left out.
 	UsageOf(ctx context.Context, after Place, from, to int64, limit int) ([]Record, error)

@@ -41,7 +41,7 @@ func ctlCommand() *cobra.Command {
 		c.show("status", "Show a node's view of itself and its region", "edge status --url http://127.0.1.1:8090", 0, "/status"),
 		c.show("account ID", "Show what the region knows of an account", "edge account acc000001 --url http://127.0.1.1:8090", 1, "/v1/accounts/%s"))
 	node.AddCommand(c.memberCommands()...)
-	cmd.AddCommand(region, account, node, c.catalog(), c.proposals(), c.rerate(), c.usage(), c.deposit(), c.chargeback(), c.order(), c.password())
+	cmd.AddCommand(region, account, node, c.catalog(), c.proposals(), c.rerate(), c.usage(), c.why(), c.deposit(), c.chargeback(), c.order(), c.password())
 	return cmd
 }
 

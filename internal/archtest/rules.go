@@ -39,7 +39,7 @@ func importTable() []importRule {
 		{"internal/journal", []string{"internal/rating", "internal/money", "internal/invariant", "internal/canon"}, "a ledger stands for itself: beside amounts it holds the slices that priced a usage"},
 		{"internal/replay", sharedCore, "a record is priced again by the rules that priced it, from what stands in it"},
 		{"internal/sheet", sharedCore, "a sheet is read at the centre and at a shell; what it may say is the vocabulary's"},
-		{"internal/why", sharedCore, "a sentence says what was rated, and rates nothing"},
+		{"internal/why", with(sharedCore, "internal/replay"), "an answer says what was charged, and holds it against the core's own arithmetic"},
 		{"internal/trial", with(sharedCore, "internal/sheet", "internal/why"), "a trial prices and pays by the core alone, so that it comes to what a region comes to"},
 		{"internal/feed", sharedCore, "both sides read the feed's vocabulary"},
 		{"internal/verify", sharedCore, "an auditor that shares the code it audits proves nothing"},
@@ -66,7 +66,7 @@ func importTable() []importRule {
 		{"central/embedded", nil, "a supervisor knows no billing"},
 		{"central/fault", nil, "errors of every domain's making"},
 		{"central/store", with(sharedCore, "central/fault"), "the transaction runner knows no domain"},
-		{"central/store/storetest", with(sharedCore, "central/...", "replication/..."), "the contract that every backend passes, through the services"},
+		{"central/store/storetest", with(sharedCore, "internal/why", "central/...", "replication/..."), "the contract that every backend passes, through the services"},
 		{"central/feed", with(sharedCore, "central/store", "central/fault"), "changes of every domain pass through it"},
 		{"central/regions", with(domains(), "replication/...", "proto/..."), "it ends the link"},
 		{"central/api", with(domains(), "central/regions", "proto/..."), "it speaks to services, not to SQL"},
@@ -92,7 +92,7 @@ func importTable() []importRule {
 // domains is what a domain package of the centre may use: its peers, but no
 // SQL, no server and no composition root.
 func domains() []string {
-	return with(sharedCore, "internal/sheet", "central/*", "!central/cockroach", "!central/embedded", "!central/api", "!central/console")
+	return with(sharedCore, "internal/sheet", "internal/replay", "internal/why", "central/*", "!central/cockroach", "!central/embedded", "!central/api", "!central/console")
 }
 
 // walls hold for tests too: no test may make two sides depend on each other.

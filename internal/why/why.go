@@ -1,9 +1,11 @@
-// Package why says in one sentence why a piece of usage costs what it does, in
-// English, Russian and Arabic.
+// Package why says why a piece of usage costs what it does, and why a ledger entry
+// is what it is: as data and in one sentence in English, Russian and Arabic.
 //
-// All words are in one table of templates (words.go), numbers agree with their
-// nouns by the languages' plural rules. The package prices nothing and reads
-// nothing: it writes what rating has found.
+// All words are in tables of templates (words.go, words_entries.go), numbers agree
+// with their nouns by the languages' plural rules. The package reads nothing. Explain
+// works from what is kept of an entry, has the core compute the amount again, and
+// says so when that does not come to the entry's. A new kind of entry needs its
+// words: a test walks the journal's kinds.
 package why
 
 import (

@@ -4,6 +4,7 @@ import "meridian/internal/rating"
 
 // words are a language's templates. In nouns # is the number.
 type words struct {
+	entryWords
 	kinds     map[rating.Kind]string
 	paidAhead string // usage within a step that was paid for before
 	heldOver  string // usage within a step that an allowance has paid for before
@@ -66,6 +67,7 @@ func english() *words {
 		return noun{[categories]string{One: "# " + one, Other: "# " + many}, one}
 	}
 	return &words{
+		entryWords: englishEntries(),
 		kinds: map[rating.Kind]string{
 			rating.KindUsage:   "{quantity} of {what} at {price}{steps}: {amount}.",
 			rating.KindFee:     "Connection fee of {what}: {amount}.",
@@ -102,6 +104,7 @@ func russian() *words {
 		return noun{[categories]string{One: "# " + one, Few: "# " + few, Many: "# " + many}, per}
 	}
 	return &words{
+		entryWords: russianEntries(),
 		kinds: map[rating.Kind]string{
 			rating.KindUsage:   "{what}: {quantity} по цене {price}{steps} — {amount}.",
 			rating.KindFee:     "{what}: плата за соединение — {amount}.",
@@ -139,6 +142,7 @@ func arabic() *words {
 		return noun{[categories]string{Zero: "# " + other, One: one, Two: two, Few: "# " + few, Many: "# " + many, Other: "# " + other}, other}
 	}
 	return &words{
+		entryWords: arabicEntries(),
 		kinds: map[rating.Kind]string{
 			rating.KindUsage:   "{what}: {quantity} بسعر {price}{steps}، المبلغ {amount}.",
 			rating.KindFee:     "{what}: رسم الاتصال {amount}.",

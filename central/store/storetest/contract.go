@@ -29,6 +29,7 @@ func Run(t *testing.T, open Opener) {
 		"proposals":          testProposals,
 		"rerating":           testRerating,
 		"usage":              testUsage,
+		"why":                testWhy,
 		"rerating_late":      testReratingLate,
 		"subscribe":          testSubscribe,
 		"subscribe_batch":    testSubscribeBatch,

@@ -207,3 +207,12 @@ func testReratingLate(t *testing.T, open Opener) {
 		request = before
 	}
 }
+
+// correct prices all that an offering's version rated again, by another, at once.
+func (w *World) correct(offering string, version, by uint32) {
+	w.T.Helper()
+	w.must(w.Backend.Do(w.Ctx, "rerate", func(ctx context.Context, tx store.Tx) error {
+		_, err := w.Rerating.PageTx(ctx, tx, rerating.Request{Offering: offering, Version: version, Corrected: by, To: start + 3600e6, Undercharge: rerating.Owe}, "run", "", false)
+		return err
+	}))
+}

@@ -224,6 +224,14 @@ func (t ledgerStore) AppendEntries(_ context.Context, records []ledger.Record) e
 	return nil
 }
 
+func (t ledgerStore) Entry(_ context.Context, p ledger.Place) (ledger.Record, error) {
+	i, ok := t.s.entryAt[p]
+	if !ok {
+		return ledger.Record{}, fmt.Errorf("entry %v: %w", p, store.ErrNotFound)
+	}
+	return t.s.entries[p.Region][i], nil
+}
+
 func (t ledgerStore) UsageOf(_ context.Context, after ledger.Place, from, to int64, limit int) ([]ledger.Record, error) {
 	var out []ledger.Record
 	for _, r := range t.s.entries[after.Region] { // in order

@@ -58,6 +58,15 @@ func (t bucketStore) ClaimsOf(_ context.Context, account string, from, to int64,
 	return first(out, limit), nil
 }
 
+func (t bucketStore) Claim(_ context.Context, id string) (buckets.Claim, error) {
+	for k, c := range t.s.claims {
+		if k.id == id {
+			return c, nil
+		}
+	}
+	return buckets.Claim{}, fmt.Errorf("claim %s: %w", id, store.ErrNotFound)
+}
+
 func (t bucketStore) ClaimedBefore(ctx context.Context, account string, before int64) (int64, error) {
 	claims, err := t.ClaimsOf(ctx, account, 0, before, len(t.s.claims))
 	var sum int64

@@ -1,0 +1,1 @@
+CREATE INDEX IF NOT EXISTS claims_id ON claims (id)
