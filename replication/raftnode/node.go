@@ -34,6 +34,7 @@ type Node struct {
 	layer    *tlsLayer // nil when the transport is not ours
 	requests requests
 
+	losses    chan string // members whose connection has ended
 	stop      chan struct{}
 	wg        sync.WaitGroup
 	handOnce  sync.Once
@@ -68,6 +69,9 @@ func Open(cfg Config, fsm raft.FSM) (*Node, error) {
 		return nil, err
 	}
 	n.layer = layer
+	lost := n.lost
+	layer.lost.Store(&lost)
+	n.wg.Go(n.watchLosses)
 	return n, nil
 }
 
@@ -91,7 +95,7 @@ func open(cfg Config, fsm raft.FSM, listen func(*counters) (raft.Transport, erro
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("raftnode: %w", err)
 	}
-	n := &Node{cfg: cfg, counters: &counters{}, stop: make(chan struct{}), requests: requests{down: make(chan struct{})}}
+	n := &Node{cfg: cfg, counters: &counters{}, stop: make(chan struct{}), losses: make(chan string, 8), requests: requests{down: make(chan struct{})}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.release())

@@ -10,6 +10,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -36,6 +37,7 @@ type tlsLayer struct {
 	log      *slog.Logger
 	sometime rate.Sometimes // a refused peer tries again and again
 	counters *counters
+	lost     atomic.Pointer[func(member string)] // told that a member's connection has ended
 
 	ready  chan net.Conn
 	ctx    context.Context
@@ -50,7 +52,19 @@ type tlsLayer struct {
 // it has pooled or accepted open, and with them the goroutines that read them.
 type liveConn struct {
 	*tls.Conn
-	of *tlsLayer
+	of   *tlsLayer
+	from string // the member that dialled, "" for one that this node dialled
+}
+
+// Read implements net.Conn. The end of a member's connection is told to the layer.
+func (c *liveConn) Read(b []byte) (int, error) {
+	k, err := c.Conn.Read(b)
+	if err != nil && c.from != "" && c.of.ctx.Err() == nil {
+		if lost := c.of.lost.Load(); lost != nil {
+			(*lost)(c.from)
+		}
+	}
+	return k, err
 }
 
 // Close implements net.Conn.
@@ -62,8 +76,8 @@ func (c *liveConn) Close() error {
 }
 
 // keep makes a liveConn; after Close of the layer it is closed at once.
-func (l *tlsLayer) keep(conn *tls.Conn) *liveConn {
-	c := &liveConn{Conn: conn, of: l}
+func (l *tlsLayer) keep(conn *tls.Conn, from string) *liveConn {
+	c := &liveConn{Conn: conn, of: l, from: from}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ctx.Err() != nil {
@@ -153,7 +167,8 @@ func (l *tlsLayer) acceptLoop() {
 
 func (l *tlsLayer) admit(conn net.Conn) {
 	tc := tls.Server(conn, l.config)
-	if _, err := l.handshake(tc); err != nil {
+	peer, err := l.handshake(tc)
+	if err != nil {
 		if l.ctx.Err() == nil {
 			l.counters.peersRefused.Add(1)
 			l.sometime.Do(func() { l.log.Warn("raft: peer refused", "from", conn.RemoteAddr().String(), "err", err) })
@@ -161,7 +176,7 @@ func (l *tlsLayer) admit(conn net.Conn) {
 		conn.Close()
 		return
 	}
-	live := l.keep(tc)
+	live := l.keep(tc, peer.Node)
 	select {
 	case l.ready <- live:
 	case <-l.ctx.Done():
@@ -202,7 +217,7 @@ func (l *tlsLayer) Dial(address raft.ServerAddress, timeout time.Duration) (net.
 	if err != nil {
 		return nil, err
 	}
-	return l.keep(conn), nil
+	return l.keep(conn, ""), nil
 }
 
 func (l *tlsLayer) dial(ctx context.Context, address string) (*tls.Conn, identity.ID, error) {
