@@ -43,6 +43,7 @@ import (
 const (
 	MaxBody        = 64 << 10
 	MaxCatalog     = 1 << 20
+	MaxTable       = 4 << 20
 	MaxSubscribers = 2 << 20
 	MaxInFlight    = 128
 	maxKey         = 128
@@ -119,6 +120,7 @@ func (a *API) routes() {
 	post("/v1/orders", access.Writer, MaxBody, a.placeOrder)
 	post("/v1/subscribers", access.Writer, MaxSubscribers, a.importSubscribers)
 	post("/v1/offerings", access.Admin, MaxCatalog, a.publish)
+	post("/v1/tables", access.Admin, MaxTable, a.publishTable)
 	post("/v1/proposals/decide", access.Admin, MaxBody, a.decide)
 	post("/v1/rerate", access.Admin, MaxBody, a.rerate)
 	post("/v1/regions", access.Admin, MaxBody, a.createRegion)
@@ -133,6 +135,7 @@ func (a *API) routes() {
 	get("/v1/orders/{id}", a.getOrder)
 	get("/v1/regions", a.getRegions)
 	get("/v1/offerings", a.getOfferings)
+	get("/v1/tables", a.getTables)
 	get("/v1/catalog/status", a.getCatalogStatus)
 	get("/v1/proposals", a.getProposals)
 	get("/v1/reviews", a.getReviews)

@@ -50,8 +50,9 @@ func (s *Service) Publish(ctx context.Context, drafts []tariff.Offering) ([]tari
 func (s *Service) LeadTime() time.Duration { return s.cfg.LeadTime }
 
 // PublishTx publishes each draft as the next version of its offering and sends
-// it to every region. A draft's Version and TZData are ignored: it is counted by
-// the newest zone data; ValidFrom 0 means now. It
+// it to every region. A draft's Version and TZData are ignored, and which version of
+// a table it names: it is counted by the newest zone data, its destinations are found
+// in the newest tables; ValidFrom 0 means now. It
 // returns what was published, in the order given. Whether a second person is needed
 // is the caller's to ask, by ReviewTx.
 func (s *Service) PublishTx(ctx context.Context, tx store.Tx, drafts []tariff.Offering) ([]tariff.Offering, error) {
@@ -90,11 +91,15 @@ func (s *Service) numberTx(ctx context.Context, tx store.Tx, drafts []tariff.Off
 	for _, v := range latest {
 		known[v.Offering.ID] = v.Offering
 	}
-	return number(drafts, known, s.now())
+	tables, err := s.tablesOf(ctx, tx, drafts)
+	if err != nil {
+		return nil, nil, err
+	}
+	return number(drafts, known, tables, s.now())
 }
 
 // number gives drafts their versions and validates them; all faults at once.
-func number(drafts []tariff.Offering, known map[string]tariff.Offering, now time.Time) ([]tariff.Offering, []Version, error) {
+func number(drafts []tariff.Offering, known map[string]tariff.Offering, tables map[string]Table, now time.Time) ([]tariff.Offering, []Version, error) {
 	var faults fault.Collector
 	faults.Need(len(drafts) > 0, "offerings", "", "no offering was given", "send at least one")
 	published := slices.Clone(drafts)
@@ -108,6 +113,7 @@ func number(drafts []tariff.Offering, known map[string]tariff.Offering, now time
 		}
 		faults.Need(!has || before.Currency == o.Currency, o.ID+".currency", string(o.Currency),
 			"an offering keeps its currency", "use "+string(before.Currency)+", or publish under another id")
+		pin(o, tables, &faults)
 		if err := o.Validate(); err != nil {
 			faults.Add(fault.Bad(o.ID, "", err.Error(), "correct the fields named and publish again"))
 		} else if err := cmp.Or(o.Publishable(), feedrow.CheckOffering(o)); err != nil {
@@ -135,9 +141,13 @@ func (s *Service) Latest(ctx context.Context, tx store.Tx, field, id string) (ta
 // seedPage is how many versions are read at once for a new region.
 const seedPage = 500
 
-// Seed returns the feed rows that a new region starts with: all versions.
+// Seed returns the feed rows that a new region starts with: all versions, and the
+// tables that they name.
 func (s *Service) Seed(ctx context.Context, tx store.Tx, region string) ([]feed.Change, error) {
-	var out []feed.Change
+	out, err := s.seedTables(ctx, tx, region, nil)
+	if err != nil {
+		return nil, err
+	}
 	after, version := "", uint32(0)
 	for {
 		page, err := s.stores(tx).Versions(ctx, after, version, seedPage)

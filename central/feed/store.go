@@ -55,12 +55,14 @@ type Store interface {
 	Rows(ctx context.Context, region string, after uint64, limit int) ([]feed.Row, error)
 }
 
-// Rank orders kinds so that what others refer to comes first: an offering before
-// the subscription that names it, a lease and a subscription before an order.
+// Rank orders kinds so that what others refer to comes first: a table before
+// the offering that names it, an offering before the subscription that does, a lease and a subscription before an order.
 // Rows are numbered by (rank, kind, version, id), so an entity's versions are in
 // order, and so are orders, whose version is when they were placed.
 func Rank(k feed.Kind) int16 {
 	switch k {
+	case feed.KindTable:
+		return -1
 	case feed.KindOffering:
 		return 0
 	case feed.KindNAS, feed.KindOperator:

@@ -16,7 +16,7 @@ import (
 )
 
 func (c *ctl) catalog() *cobra.Command {
-	return group("catalog", "The published catalog", c.publish(), c.catalogStatus("meridian ctl catalog status"))
+	return group("catalog", "The published catalog", c.publish(), c.publishTable(), c.catalogStatus("meridian ctl catalog status"))
 }
 
 func (c *ctl) publish() *cobra.Command {
@@ -44,6 +44,31 @@ func (c *ctl) publish() *cobra.Command {
 			path += "?urgent=" + url.QueryEscape(urgent)
 		}
 		answer, err := client.SendText(cmd.Context(), path, newKey(key), "application/yaml", sheet)
+		return c.print(cmd, answer, err)
+	}
+	return cmd
+}
+
+func (c *ctl) publishTable() *cobra.Command {
+	var key string
+	cmd := &cobra.Command{
+		Use: "table NAME FILE", Short: "Publish a table of destinations that offerings share", Args: cobra.ExactArgs(2),
+		Long: "FILE is CSV with the columns prefix and zone. The table becomes the next version of NAME and goes to every region.\n" +
+			"Offerings that name it (table: NAME) keep the version that they were published with: publish them again to have\n" +
+			"them rate by this one.",
+		Example: "  meridian ctl catalog table world world.csv",
+	}
+	cmd.Flags().StringVar(&key, "key", "", "idempotency `key`: repeated with it, the request has one effect (default: a new one)")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		table, err := os.ReadFile(args[1])
+		if err != nil {
+			return exitcode.Misuse("table of destinations: %w", err)
+		}
+		client, err := c.client()
+		if err != nil {
+			return err
+		}
+		answer, err := client.SendText(cmd.Context(), "/v1/tables?id="+url.QueryEscape(args[0]), newKey(key), "text/csv", table)
 		return c.print(cmd, answer, err)
 	}
 	return cmd

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"meridian/edge/command"
+	"meridian/internal/feed"
 	"meridian/internal/journal"
 	"meridian/internal/money"
 	"meridian/internal/tariff"
@@ -152,6 +153,42 @@ func TestACallWithoutARate(t *testing.T) {
 	r.want("recorded", fmt.Sprintf("%s %s %d", last.Kind, last.Detail, last.Usage.Seconds), "quarantine no rate for calls to +1555 90")
 	r.want("charged", r.sum(journal.KindCharge), 0)
 	r.want("overrun", r.sum(journal.KindOverrun), 0)
+}
+
+// A shared table finds the zone where it has the longer prefix; the offering's own wins
+// when both are as long. A new version of the table leaves the price as it is until an
+// offering names it.
+func TestASharedTable(t *testing.T) {
+	world := func(version uint32, zone string) *tariff.Table {
+		return &tariff.Table{ID: "world", Version: version, Destinations: []tariff.Destination{{Zone: "home", Prefixes: []string{"+49"}}, {Zone: zone, Prefixes: []string{"+4930", "+8816"}}, {Zone: "satellite", Prefixes: []string{"+88"}}}}
+	}
+	by := func(version uint32, table *tariff.Table) *tariff.Offering {
+		o := voice()
+		o.Version, o.ValidFrom = version, 0
+		u := &o.Usage[0]
+		u.Destinations = []tariff.Destination{{Zone: "satellite", Prefixes: []string{"+8816"}}}
+		u.Table, u.TableVersion, u.TableHash = table.ID, table.Version, table.Content()
+		return o
+	}
+	first, second := world(1, "mobile"), world(2, "home")
+	r := newRegion(t, 20*eur, flat())
+	r.want("before its table", r.feed(feed.KindOffering, "voice@1", by(1, first)).Code, command.OutOfOrder)
+	r.number--
+	r.feed(feed.KindTable, "world@1", first)
+	r.want("after it", r.feed(feed.KindOffering, "voice@1", by(1, first)).Code, command.OK)
+	r.feed(feed.KindSubscription, "sub", &feed.Subscription{ID: "sub", Account: "a", Login: "u", Offering: "voice"})
+	r.feed(feed.KindOrder, "o", &feed.Order{ID: "o", Subscription: "sub", Action: feed.ActionChange, Offering: "voice"})
+	r.tick(1)
+	r.reloaded()
+	r.talk("+49301", 60)
+	r.talk("+4940", 60)
+	r.talk("+88161", 60)
+	r.talk("+8817", 60)
+	r.feed(feed.KindTable, "world@2", second)
+	r.talk("+49302", 60)
+	r.feed(feed.KindOffering, "voice@2", by(2, second))
+	r.talk("+49303", 60)
+	r.want("zones", r.zones(), "+49301=mobile +4940=home +88161=satellite +8817=satellite +49302=mobile +49303=home")
 }
 
 // An allowance that pays for one zone leaves the others to money.

@@ -63,7 +63,7 @@ func Load(b []byte) (*State, error) {
 	s.loadHead(r, format)
 	texts := &s.words
 	s.loadVersions(r, texts)
-	s.loadCatalog(r)
+	s.loadCatalog(r, format)
 	s.loadBuckets(r, texts, format)
 	s.loadSubscriptions(r, texts, format)
 	s.loadSessions(r, texts, format)
@@ -141,6 +141,7 @@ func (s *State) dumpVersions(w *canon.Writer) {
 }
 
 func (s *State) dumpCatalog(w *canon.Writer) {
+	s.dumpTables(w)
 	w.Uvarint(uint64(len(s.offerings)))
 	for _, id := range sortedKeys(s.offerings) {
 		w.Uvarint(uint64(len(s.offerings[id])))
@@ -170,7 +171,7 @@ func (s *State) dumpCatalog(w *canon.Writer) {
 
 // dumpNoCatalog writes an empty one, without versions.
 func (s *State) dumpNoCatalog(w *canon.Writer) {
-	for range 4 { // versions, offerings, NAS, operators
+	for range 5 { // versions, tables, offerings, NAS, operators
 		w.Uvarint(0)
 	}
 }
@@ -231,7 +232,11 @@ func (s *State) loadVersions(r *canon.Reader, t *texts) {
 	}
 }
 
-func (s *State) loadCatalog(r *canon.Reader) {
+func (s *State) loadCatalog(r *canon.Reader, format byte) {
+	if format >= 4 {
+		s.loadTables(r)
+	}
+	env := s.env()
 	for n := r.Count(2); n > 0; n-- {
 		var list []*version
 		for m := r.Count(2); m > 0; m-- {
@@ -240,7 +245,11 @@ func (s *State) loadCatalog(r *canon.Reader) {
 				r.Fail("%v", err)
 				return
 			}
-			list = append(list, newVersion(o))
+			if lacks := s.Lacks(o); len(lacks) > 0 {
+				r.Fail("offering %s: tables %v are not there", o.ID, lacks)
+				return
+			}
+			list = append(list, newVersion(o, env))
 		}
 		if len(list) > 0 {
 			s.offerings[list[0].ID] = list

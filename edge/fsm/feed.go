@@ -28,6 +28,9 @@ func (s *State) applyFeed(c *command.Feed) command.Result {
 		}
 		entity, err := row.Decode()
 		invariant.Check(err == nil, "feed row in the log: %v", err)
+		if o, ok := entity.(*tariff.Offering); ok && len(s.Lacks(o)) > 0 {
+			return command.Result{Code: command.OutOfOrder}
+		}
 		s.FeedVersion++
 		s.FeedApplied++
 		res = command.Result{}
@@ -62,9 +65,11 @@ func (s *State) newer(row *feed.Row) bool {
 func (s *State) applyEntity(entity any, ver uint64) {
 	switch e := entity.(type) {
 	case *tariff.Offering:
-		list := append(s.offerings[e.ID], newVersion(e))
+		list := append(s.offerings[e.ID], newVersion(e, s.env()))
 		slices.SortFunc(list, func(a, b *version) int { return int(a.Version) - int(b.Version) })
 		s.offerings[e.ID] = list
+	case *tariff.Table:
+		s.addTable(e)
 	case *feed.NAS:
 		n := s.nas[e.ID]
 		if n == nil {

@@ -11,6 +11,7 @@ import (
 	"meridian/internal/feed"
 	"meridian/internal/journal"
 	"meridian/internal/money"
+	"meridian/internal/rating"
 )
 
 const eur = money.Micro
@@ -88,7 +89,7 @@ func TestOverrunIsPricedInFullAndLeavesNoBucketNegative(t *testing.T) {
 	r.want("spent", r.sum(journal.KindCharge), 1*eur)
 	r.want("overrun", r.sum(journal.KindOverrun), 500_000)
 	r.want("sum in the report", r.s.Report().OverrunSum, 500_000)
-	r.want("bound: 2 MB/s for 60 + 12 + 10 s", newVersion(perGigabyte()).overrunBound(), 820_000)
+	r.want("bound: 2 MB/s for 60 + 12 + 10 s", newVersion(perGigabyte(), rating.Env{}).overrunBound(), 820_000)
 	for _, e := range r.entries {
 		if e.Kind == journal.KindOverrun && (e.Quantity != 300_000_000-200_000_199 || e.Detail != "owed" || e.Ref != "volume@1/usage" || e.Cut != 1) {
 			t.Fatalf("%+v", e)

@@ -25,9 +25,9 @@ type version struct {
 }
 
 // newVersion compiles an offering that feed.Row.Decode, or the dump's writer, has
-// compiled before.
-func newVersion(o *tariff.Offering) *version {
-	plan, err := rating.Compile(o, rating.Env{})
+// compiled before, and whose tables are there.
+func newVersion(o *tariff.Offering, env rating.Env) *version {
+	plan, err := rating.Compile(o, env)
 	invariant.Check(err == nil, "offering %s version %d: %v", o.ID, o.Version, err)
 	v := &version{Offering: o, plan: plan}
 	for i := range o.Usage {

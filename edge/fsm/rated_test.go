@@ -10,6 +10,7 @@ import (
 	"meridian/internal/feed"
 	"meridian/internal/journal"
 	"meridian/internal/money"
+	"meridian/internal/rating"
 	"meridian/internal/tariff"
 )
 
@@ -152,7 +153,7 @@ func TestTwoComponentsOfOneSession(t *testing.T) {
 	r.reloaded()
 	r.acct(command.Stop, "s1", t0, 150, 200_000_000)
 	r.want("paid", r.paid(), "usage:200000000=1000000, time:150=180000, charge 1180000")
-	r.want("bound: 2 MB/s and a second's price for 82 s", newVersion(o).overrunBound(), 820_000+120_000)
+	r.want("bound: 2 MB/s and a second's price for 82 s", newVersion(o, rating.Env{}).overrunBound(), 820_000+120_000)
 }
 
 func TestFreeAfterAndDisconnectAtTheMaximum(t *testing.T) {

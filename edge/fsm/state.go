@@ -166,6 +166,8 @@ type State struct {
 	written   uint64 // octets of all entries
 	stretches []stretch
 
+	tables        map[string]*table // shared tables of destinations, by id@version
+	prefixes      map[string]*rating.Prefixes
 	offerings     map[string][]*version // by id, versions ascending
 	nas           map[string]*NAS
 	subscriptions index[Subscription]
@@ -213,7 +215,7 @@ type nasSession struct{ nas, id string }
 // New returns the empty state machine that a region is founded with.
 func New() *State {
 	return &State{
-		versions: map[entityKey]uint64{}, offerings: map[string][]*version{}, nas: map[string]*NAS{},
+		versions: map[entityKey]uint64{}, tables: map[string]*table{}, prefixes: map[string]*rating.Prefixes{}, offerings: map[string][]*version{}, nas: map[string]*NAS{},
 		subscriptions: newIndex(func(sub *Subscription) string { return sub.ID }), logins: newIndex(func(sub *Subscription) string { return sub.Login }),
 		buckets: newIndex(func(b *balance.Bucket) string { return b.ID }), accounts: newIndex(func(a *account) string { return a.id }),
 		own:       map[string][]*balance.Bucket{},

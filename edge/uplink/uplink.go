@@ -12,6 +12,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"meridian/edge/fsm"
 	"meridian/internal/feed"
 	"meridian/internal/journal"
+	"meridian/internal/tariff"
 	"meridian/internal/verify"
 	"meridian/replication/link"
 )
@@ -196,7 +198,11 @@ func (u *Uplink) Feed(ctx context.Context, rows []link.Row) error {
 	c := &command.Feed{Meta: u.meta()}
 	for _, r := range rows {
 		row := feed.Row{Number: r.Number, Kind: feed.Kind(r.EntityKind), ID: r.EntityID, Version: r.EntityVersion, Body: r.Body}
-		if _, err := row.Decode(); err != nil {
+		entity, err := row.Decode()
+		if err == nil {
+			err = u.lacks(&row, entity, c.Rows)
+		}
+		if err != nil {
 			u.block(err)
 			break
 		}
@@ -206,6 +212,24 @@ func (u *Uplink) Feed(ctx context.Context, rows []link.Row) error {
 		return nil
 	}
 	return u.do(ctx, c)
+}
+
+// lacks reports that an offering names a table which is neither here nor comes before
+// it.
+func (u *Uplink) lacks(row *feed.Row, entity any, before []feed.Row) error {
+	o, ok := entity.(*tariff.Offering)
+	if !ok {
+		return nil
+	}
+	var lacks []string
+	u.log.View(func(s *fsm.State) { lacks = s.Lacks(o) })
+	lacks = slices.DeleteFunc(lacks, func(key string) bool {
+		return slices.ContainsFunc(before, func(r feed.Row) bool { return r.Kind == feed.KindTable && r.ID == key })
+	})
+	if len(lacks) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: row %d (%s %s): tables %v are not here: publish the table again, then the offering", feed.ErrRow, row.Number, row.Kind, row.ID, lacks)
 }
 
 func (u *Uplink) block(err error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"meridian/edge/fsm"
 	"meridian/internal/feed"
 	"meridian/internal/journal"
+	"meridian/internal/tariff"
 	"meridian/internal/verify"
 	"meridian/replication/link"
 )
@@ -138,6 +140,41 @@ func TestUnreadableRowNeverEntersTheLog(t *testing.T) {
 
 // A region whose ledger ends before the centre's cursor spends nothing any more; one
 // whose leader had only not caught up when it said hello goes on.
+// An offering whose table is not here never enters the log; one whose table comes
+// before it does.
+func TestAnOfferingWaitsForItsTable(t *testing.T) {
+	m := newMemory(t)
+	u := newUplink(m)
+	welcome := func() {
+		t.Helper()
+		if err := u.Welcome(t.Context(), link.Welcome{Epoch: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	table := &tariff.Table{ID: "world", Version: 1, Destinations: []tariff.Destination{{Zone: "home", Prefixes: []string{"+49"}}}}
+	o := &tariff.Offering{ID: "v", Version: 1, Name: "V", Currency: "EUR", Service: "voice", Overrun: tariff.Owed,
+		Usage:       []tariff.Usage{{Name: "calls", Unit: tariff.Seconds, Table: "world", TableVersion: 1, TableHash: table.Content(), Rates: []tariff.Rate{{Zone: "home", Price: tariff.Price{Amount: 1, Per: 1}}}}},
+		Reservation: tariff.Reservation{Quota: 60, TTLSeconds: 300}, Profile: tariff.Profile{SessionLimit: 1, InterimSeconds: 60}}
+	row := func(number uint64, kind feed.Kind, id string, entity any) link.Row {
+		body, err := feed.Encode(entity)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return link.Row{Number: number, EntityKind: string(kind), EntityID: id, EntityVersion: 1, Body: body}
+	}
+	welcome()
+	if err := u.Feed(t.Context(), []link.Row{row(1, feed.KindOffering, "v@1", o)}); err != nil || m.state.FeedVersion != 0 {
+		t.Fatalf("%v, feed version %d", err, m.state.FeedVersion)
+	}
+	if err := u.FeedBlocked(); err == nil || !strings.Contains(err.Error(), "tables [world@1] are not here") {
+		t.Fatalf("blocked: %v", err)
+	}
+	welcome()
+	if err := u.Feed(t.Context(), []link.Row{row(1, feed.KindTable, "world@1", table), row(2, feed.KindOffering, "v@1", o)}); err != nil || u.FeedBlocked() != nil || m.state.FeedVersion != 2 {
+		t.Fatalf("%v, %v, feed version %d", err, u.FeedBlocked(), m.state.FeedVersion)
+	}
+}
+
 func TestRegionBehindTheCentreIsFenced(t *testing.T) {
 	for _, c := range []struct {
 		name   string

@@ -32,6 +32,7 @@ const (
 	KindOperator     Kind = "operator"
 	KindService      Kind = "service"
 	KindEpoch        Kind = "epoch"
+	KindTable        Kind = "table"
 )
 
 // Row is one numbered change. Body is the JSON of the entity's whole state.
@@ -132,12 +133,21 @@ type published struct {
 	Content string `json:"content,omitempty"` // Offering.Hash in hex; rows of before 2026-11-25 have none
 }
 
-// Encode returns the JSON body of an entity; an offering's carries its content
-// hash.
+// publishedTable is the body of a table's row, the same way.
+type publishedTable struct {
+	*tariff.Table
+	Content string `json:"content"`
+}
+
+// Encode returns the JSON body of an entity; an offering's and a table's carry their
+// content hash.
 func Encode(entity any) ([]byte, error) {
-	if o, ok := entity.(*tariff.Offering); ok {
-		hash := o.Hash()
-		entity = published{o, hex.EncodeToString(hash[:])}
+	switch e := entity.(type) {
+	case *tariff.Offering:
+		hash := e.Hash()
+		entity = published{e, hex.EncodeToString(hash[:])}
+	case *tariff.Table:
+		entity = publishedTable{e, e.Content()}
 	}
 	b, err := json.Marshal(entity)
 	if err != nil {
@@ -147,13 +157,15 @@ func Encode(entity any) ([]byte, error) {
 }
 
 // Decode reads the row's body as the entity of its kind: *tariff.Offering, *NAS,
-// *Subscription, *Lease, *Order, *Operator, *Service or *Epoch.
+// *Subscription, *Lease, *Order, *Operator, *Service, *Epoch or *tariff.Table.
 func (r *Row) Decode() (any, error) {
 	var entity any
 	var id *string
 	switch r.Kind {
 	case KindOffering:
 		entity, id = &published{Offering: &tariff.Offering{}}, nil
+	case KindTable:
+		entity, id = &publishedTable{Table: &tariff.Table{}}, nil
 	case KindNAS:
 		n := &NAS{}
 		entity, id = n, &n.ID
@@ -181,13 +193,13 @@ func (r *Row) Decode() (any, error) {
 	if err := json.Unmarshal(r.Body, entity); err != nil {
 		return nil, fmt.Errorf("%w: row %d (%s %s): %w", ErrRow, r.Number, r.Kind, r.ID, err)
 	}
-	if p, ok := entity.(*published); ok {
-		o := p.Offering
+	if p, ok := entity.(catalogRow); ok {
 		if err := p.check(); err != nil {
 			return nil, fmt.Errorf("%w: row %d (%s %s): %w", ErrRow, r.Number, r.Kind, r.ID, err)
 		}
-		key := OfferingKey(o.ID, o.Version)
-		entity, id = o, &key
+		var key string
+		entity, key = p.content()
+		id = &key
 	}
 	if fault := check(entity); fault != "" {
 		return nil, fmt.Errorf("%w: row %d (%s %s): %s", ErrRow, r.Number, r.Kind, r.ID, fault)
@@ -196,6 +208,32 @@ func (r *Row) Decode() (any, error) {
 		return nil, fmt.Errorf("%w: row %d: body is of %q, row of %q", ErrRow, r.Number, *id, r.ID)
 	}
 	return entity, nil
+}
+
+// catalogRow is the body of what the catalog publishes.
+type catalogRow interface {
+	check() error
+	content() (entity any, key string)
+}
+
+func (p *published) content() (any, string) {
+	return p.Offering, OfferingKey(p.ID, p.Version)
+}
+
+func (p *publishedTable) content() (any, string) {
+	return p.Table, tariff.TableKey(p.ID, p.Version)
+}
+
+// check reports what keeps an edge from using a table.
+func (p *publishedTable) check() error {
+	if here := p.Table.Content(); p.Content != here {
+		return fmt.Errorf("its content hashes to %.12s… here and to %.12s… at the centre: upgrade this node to the centre's version", here, p.Content)
+	}
+	if err := p.Validate(); err != nil {
+		return err
+	}
+	_, err := rating.NewTable(p.Table)
+	return err
 }
 
 // check reports what keeps an edge from running what was published. An offering
@@ -211,7 +249,8 @@ func (p *published) check() error {
 }
 
 // CheckOffering reports what keeps an edge from running an offering: a fault, or a
-// part that edges of this version do not execute.
+// part that edges of this version do not execute. That the tables are there which it
+// names is not asked.
 func CheckOffering(o *tariff.Offering) error {
 	if err := o.Live(); err != nil {
 		return err
@@ -219,7 +258,7 @@ func CheckOffering(o *tariff.Offering) error {
 	if o.TZData == "" && o.Zone != "" && o.Zone != "UTC" {
 		return &tariff.Fault{Path: "tzdata", Value: "", Remedy: "name the version of the zone data, as publishing does"}
 	}
-	_, err := rating.Compile(o, rating.Env{})
+	_, err := rating.Compile(o, rating.Env{NoTables: true})
 	return err
 }
 

@@ -20,6 +20,7 @@ func TestDecodeGivesTheEntityBack(t *testing.T) {
 		entity any
 	}{
 		{KindOffering, "flat@1", offering},
+		{KindTable, "world@2", &tariff.Table{ID: "world", Version: 2, Destinations: []tariff.Destination{{Zone: "home", Prefixes: []string{"+49"}}}}},
 		{KindNAS, "n", &NAS{ID: "n", Address: "127.0.2.1", Vendor: "generic", Secret: []byte{1}}},
 		{KindSubscription, "s", &Subscription{ID: "s", Account: "a", Login: "u", Offering: "flat"}},
 		{KindLease, "b", &Lease{Bucket: "b", Account: "a", Unit: "EUR", Epoch: 1, Granted: 5}},
@@ -42,6 +43,21 @@ func TestDecodeGivesTheEntityBack(t *testing.T) {
 	}
 }
 
+func encoded(entity any) []byte {
+	b, err := Encode(entity)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// unpinned names a table, and not which version of it.
+func unpinned() *tariff.Offering {
+	return &tariff.Offering{ID: "v", Version: 1, Name: "V", Currency: "EUR", Service: "voice", Overrun: tariff.Owed,
+		Usage:       []tariff.Usage{{Name: "calls", Unit: tariff.Seconds, Table: "world", Rates: []tariff.Rate{{Price: tariff.Price{Amount: 1, Per: 1}}}}},
+		Reservation: tariff.Reservation{Quota: 60, TTLSeconds: 300}, Profile: tariff.Profile{SessionLimit: 1, InterimSeconds: 60}}
+}
+
 func TestDecodeRefuses(t *testing.T) {
 	for name, row := range map[string]Row{
 		"unknown kind":     {Number: 1, Kind: "weather", ID: "x", Body: []byte("{}")},
@@ -50,6 +66,10 @@ func TestDecodeRefuses(t *testing.T) {
 		"total too large":  {Number: 1, Kind: KindLease, ID: "b", Body: []byte(`{"bucket":"b","account":"a","unit":"EUR","epoch":1,"granted":9223372036854775807}`)},
 		"lease of nobody":  {Number: 1, Kind: KindLease, ID: "b", Body: []byte(`{"bucket":"b","epoch":1}`)},
 		"negative debit":   {Number: 1, Kind: KindOrder, ID: "o", Body: []byte(`{"id":"o","action":"debit","amount_micro":-5}`)},
+		"table unhashed":   {Number: 1, Kind: KindTable, ID: "w@1", Body: []byte(`{"id":"w","version":1,"destinations":[{"zone":"a","prefixes":["1"]}]}`)},
+		"table changed":    {Number: 1, Kind: KindTable, ID: "w@1", Body: []byte(strings.Replace(string(encoded(&tariff.Table{ID: "w", Version: 1, Destinations: []tariff.Destination{{Zone: "a", Prefixes: []string{"1"}}}})), `"1"]`, `"2"]`, 1))},
+		"invalid table":    {Number: 1, Kind: KindTable, ID: "w@1", Body: encoded(&tariff.Table{ID: "w", Version: 1})},
+		"offering by name": {Number: 1, Kind: KindOffering, ID: "v@1", Body: encoded(unpinned())},
 		"invalid offering": {Number: 1, Kind: KindOffering, ID: "x@1", Body: []byte(`{"id":"x","version":1}`)},
 	} {
 		if _, err := row.Decode(); !errors.Is(err, ErrRow) {

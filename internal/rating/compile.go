@@ -14,8 +14,11 @@ import (
 
 // Env is what a plan needs beside the offering and the zone data in the binary.
 type Env struct {
-	Tables map[string]*Prefixes // the catalog's shared tables of destinations
-	Cache  *Cache               // of what many plans share; nil = none
+	Tables map[string]*Prefixes // the catalog's shared tables of destinations, by tariff.Usage.TableKey
+	// NoTables compiles what names a table without it: the plan finds no zone there. To
+	// check an offering, or to rate usage whose zones are known.
+	NoTables bool
+	Cache    *Cache // of what many plans share; nil = none
 }
 
 // Cache keeps the zones that Compile has read, for a catalog of many offerings.
@@ -309,7 +312,11 @@ func (c *component) destinations(u *tariff.Usage, at string, env Env) error {
 		c.own = resolve(c.inline)
 	}
 	if u.Table != "" {
-		if c.shared = env.Tables[u.Table]; c.shared == nil {
+		c.shared = env.Tables[u.TableKey()]
+		switch {
+		case c.shared == nil && env.NoTables:
+			c.shared = &Prefixes{}
+		case c.shared == nil:
 			return &tariff.Fault{Path: at + ".table", Value: u.Table, Remedy: "name a table of destinations that the catalog has"}
 		}
 		c.theirs = resolve(c.shared)

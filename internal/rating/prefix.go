@@ -167,3 +167,14 @@ func digits(k uint64) string {
 	}
 	return string(b)
 }
+
+// NewTable builds a shared table of the catalog.
+func NewTable(t *tariff.Table) (*Prefixes, error) {
+	var lines []PrefixZone
+	for _, d := range t.Destinations {
+		for _, prefix := range d.Prefixes {
+			lines = append(lines, PrefixZone{prefix, d.Zone})
+		}
+	}
+	return NewPrefixes(lines)
+}

@@ -25,7 +25,7 @@ type Version struct {
 
 // NewVersion compiles a published version.
 func NewVersion(o *tariff.Offering) (*Version, error) {
-	plan, err := rating.Compile(o, rating.Env{})
+	plan, err := rating.Compile(o, rating.Env{NoTables: true})
 	if err != nil {
 		return nil, fmt.Errorf("offering %s version %d: %w", o.ID, o.Version, err)
 	}

@@ -83,7 +83,7 @@ func (u *Usage) live(c check, o *Offering) {
 	c.need(u.Unit == Bytes || u.Unit == Seconds, "unit", u.Unit, "the edges meter bytes and seconds: "+notLive)
 	c.need(u.Service == "" || u.Service == o.Service, "service", u.Service, "the edges meter the main service: "+notLive)
 	c.need(oneOf(u.Counted, "", BySession), "counted", u.Counted, notLive)
-	c.need(u.Table == "", "table", u.Table, notLive)
+	c.need(u.Table == "" || u.TableVersion > 0 && u.TableHash != "", "table", u.Table, "name a version of the table and its hash, as publishing does")
 	c.need(u.WeightScale == 0, "weight_scale", u.WeightScale, notLive)
 }
 

@@ -33,6 +33,8 @@ type Usage struct {
 	// that is here or in the shared table of the catalog that Table names.
 	Destinations []Destination `json:"destinations,omitempty"`
 	Table        string        `json:"table,omitempty"`
+	TableVersion uint32        `json:"table_version,omitempty"` // with it, its content's hash in hex: publishing sets both
+	TableHash    string        `json:"table_hash,omitempty"`
 
 	Free  Free   `json:"free,omitzero"`
 	Rates []Rate `json:"rates"`

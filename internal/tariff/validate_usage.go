@@ -53,7 +53,18 @@ func (u *Usage) validateBounds(c check) {
 func (u *Usage) validateDestinations(c check) {
 	prefixes := map[string]bool{}
 	zones := map[string]bool{"": u.Table != ""}
-	for i, d := range u.Destinations {
+	validateZones(c, u.Destinations, prefixes, zones)
+	c.need(len(prefixes) <= MaxPrefixes, "destinations", len(prefixes), "use at most %d prefixes, or name a shared table", MaxPrefixes)
+	c.need(u.Table != "" || u.TableVersion == 0 && u.TableHash == "", "table", u.Table, "name the table whose version this is")
+	for i := range u.Rates {
+		z := u.Rates[i].Zone
+		c.need(z == "" || zones[z] || u.Table != "", "rates", z, "no destination is in this zone: list its prefixes")
+	}
+}
+
+// validateZones checks zones and their prefixes, and notes both.
+func validateZones(c check, list []Destination, prefixes, zones map[string]bool) {
+	for i, d := range list {
 		at := c.in("destinations[%d]", i)
 		at.need(d.Zone != "" && len(d.Zone) <= maxName && !strings.ContainsAny(d.Zone, "/@"), "zone", d.Zone, "give a name of 1 to 64 characters without / and @")
 		at.need(len(d.Prefixes) > 0, "prefixes", "absent", "list the prefixes of its numbers")
@@ -63,11 +74,6 @@ func (u *Usage) validateDestinations(c check) {
 			at.need(!prefixes[p], "prefixes", p, "this prefix is listed twice: keep one")
 			prefixes[p] = true
 		}
-	}
-	c.need(len(prefixes) <= MaxPrefixes, "destinations", len(prefixes), "use at most %d prefixes, or name a shared table", MaxPrefixes)
-	for i := range u.Rates {
-		z := u.Rates[i].Zone
-		c.need(z == "" || zones[z] || u.Table != "", "rates", z, "no destination is in this zone: list its prefixes")
 	}
 }
 

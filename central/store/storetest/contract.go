@@ -26,6 +26,7 @@ func Run(t *testing.T, open Opener) {
 		"transactions":       testTransactions,
 		"catalog":            testCatalog,
 		"catalog_status":     testCatalogStatus,
+		"catalog_tables":     testCatalogTables,
 		"proposals":          testProposals,
 		"rerating":           testRerating,
 		"usage":              testUsage,

@@ -84,6 +84,7 @@ type Store struct {
 	claims        map[claimKey]buckets.Claim
 	claimsOf      map[string][]claimKey // by bucket
 	versions      map[versionKey]catalog.Version
+	tables        map[versionKey]catalog.Table
 	latest        map[string]uint32
 	heads         map[string]uint64
 	pending       map[changeKey]feed.Change
@@ -117,7 +118,7 @@ func New() *Store {
 		nas: map[string]accounts.NAS{}, buckets: map[string]buckets.Bucket{}, bucketsOf: map[string][]string{},
 		leases: map[leaseKey]buckets.Lease{}, leasesOf: map[string][]leaseKey{},
 		claims: map[claimKey]buckets.Claim{}, claimsOf: map[string][]claimKey{},
-		versions: map[versionKey]catalog.Version{}, latest: map[string]uint32{},
+		versions: map[versionKey]catalog.Version{}, tables: map[versionKey]catalog.Table{}, latest: map[string]uint32{},
 		heads: map[string]uint64{}, pending: map[changeKey]feed.Change{}, appended: map[changeKey]bool{}, rows: map[string][]feedrow.Row{},
 		entries: map[string][]ledger.Record{}, entryAt: map[ledger.Place]int{}, entriesOf: map[string][]ledger.Record{},
 		journals: map[string]journal.Journal{}, balances: map[balanceKey]int64{}, reviews: map[ledger.Place]ledger.Review{},

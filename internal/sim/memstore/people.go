@@ -13,6 +13,7 @@ import (
 	"meridian/central/payments"
 	"meridian/central/store"
 	"meridian/internal/money"
+	"meridian/internal/tariff"
 )
 
 type accessStore struct{ *tx }
@@ -179,6 +180,33 @@ func (t catalogStore) Versions(_ context.Context, afterID string, afterVersion u
 	var after catalog.Version
 	after.Offering.ID, after.Offering.Version = afterID, afterVersion
 	all := slices.DeleteFunc(sorted(t.s.versions, order), func(v catalog.Version) bool { return order(v, after) <= 0 })
+	return first(all, limit), nil
+}
+
+func (t catalogStore) InsertTable(_ context.Context, v catalog.Table) error {
+	return insertAll(t.tx, t.s.tables, []catalog.Table{v}, func(v catalog.Table) versionKey { return versionKey{v.Table.ID, v.Table.Version} })
+}
+
+func orderTables(a, b catalog.Table) int {
+	return cmp.Or(cmp.Compare(a.Table.ID, b.Table.ID), cmp.Compare(a.Table.Version, b.Table.Version))
+}
+
+func (t catalogStore) LatestTables(_ context.Context, ids []string) (out []catalog.Table, _ error) {
+	for _, v := range sorted(t.s.tables, orderTables) {
+		switch n := len(out); {
+		case !slices.Contains(ids, v.Table.ID):
+		case n > 0 && out[n-1].Table.ID == v.Table.ID:
+			out[n-1] = v
+		default:
+			out = append(out, v)
+		}
+	}
+	return out, nil
+}
+
+func (t catalogStore) Tables(_ context.Context, afterID string, afterVersion uint32, limit int) ([]catalog.Table, error) {
+	after := catalog.Table{Table: tariff.Table{ID: afterID, Version: afterVersion}}
+	all := slices.DeleteFunc(sorted(t.s.tables, orderTables), func(v catalog.Table) bool { return orderTables(v, after) <= 0 })
 	return first(all, limit), nil
 }
 
