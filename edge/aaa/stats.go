@@ -28,6 +28,7 @@ const (
 	RejectBacklog
 	RejectNoOffering
 	RejectDestination
+	RejectBarredZone
 	RejectOther        // a reason of a later version
 	NumRejects  = iota // how many there are
 )
@@ -36,7 +37,7 @@ const (
 func (r Reject) String() string {
 	names := [NumRejects]string{
 		"unknown", "password", "no_user_name", "no_credential", "method", "no_nt_hash", "malformed", "terminated", "barred", "unpaid",
-		"no_balance", "session_limit", "backlog", "no_offering", "destination", "other",
+		"no_balance", "session_limit", "backlog", "no_offering", "destination", "barred_zone", "other",
 	}
 	return names[min(int(r), NumRejects-1)]
 }
@@ -71,6 +72,8 @@ func (r Reject) Message() string {
 		return "No service is available for this login."
 	case RejectDestination:
 		return "This number cannot be called."
+	case RejectBarredZone:
+		return "Calls to this number are barred at present. Please check your balance."
 	}
 	return "The login is refused."
 }
@@ -96,6 +99,8 @@ func rejectOf(r command.Reason) Reject {
 		return RejectNoOffering
 	case command.ReasonDestination:
 		return RejectDestination
+	case command.ReasonBarredZone:
+		return RejectBarredZone
 	}
 	return RejectOther
 }

@@ -32,12 +32,13 @@ const (
 	ReasonNoOffering
 	ReasonFenced
 	ReasonDestination
+	ReasonBarredZone
 )
 
 // String returns the reason in words that may be logged.
 func (r Reason) String() string {
 	names := [...]string{"", "unknown subscriber", "terminated", "barred", "period not paid", "balance used up",
-		"session limit reached", "region's backlog is full", "no valid offering", "region waits for a new epoch", "destination cannot be called"}
+		"session limit reached", "region's backlog is full", "no valid offering", "region waits for a new epoch", "destination cannot be called", "calls to the destination are barred"}
 	return names[min(int(r), len(names)-1)]
 }
 

@@ -1,6 +1,8 @@
 package fsm
 
 import (
+	"slices"
+
 	"meridian/internal/rating"
 	"meridian/internal/tariff"
 )
@@ -23,6 +25,20 @@ func (v *version) reaches(called string) bool {
 		}
 	}
 	return true
+}
+
+// bars tells whether the profile in force bars calls to a number.
+func (s *State) bars(sub *Subscription, o *version, called string) bool {
+	if !o.zoned {
+		return false
+	}
+	_, p := s.profile(sub, o)
+	for _, i := range o.meters {
+		if zone, _ := o.plan.Zone(i, called); len(p.BarZones) > 0 && slices.Contains(p.BarZones, o.plan.ZoneName(i, zone)) {
+			return true
+		}
+	}
+	return false
 }
 
 // context is how the component that sizes what is held ahead rates a session that

@@ -155,6 +155,81 @@ func TestACallWithoutARate(t *testing.T) {
 	r.want("overrun", r.sum(journal.KindOverrun), 0)
 }
 
+// At zero balance long-distance calls stop, local ones go on; with money again they are
+// back. A call that runs into the bar is cut off at its report.
+func TestAtZeroBalanceLongDistanceCallsStop(t *testing.T) {
+	o := voice()
+	o.Usage[0].Rates[0].Price.Amount = 0 // home
+	o.Usage[0].Rates[2].Price = tariff.Price{Amount: eur, Per: 60}
+	o.Profiles = []tariff.NamedProfile{{Name: "local", Profile: tariff.Profile{BarZones: []string{"mobile", "satellite"}}}}
+	o.Switches = []tariff.Switch{{When: []tariff.Condition{{Kind: tariff.BalanceZero}}, Profile: "local"}}
+	if err := o.Publishable(); err != nil {
+		t.Fatal(err)
+	}
+	r := newRegion(t, 2*eur, o)
+	start := r.now
+	r.want("two minutes are there", r.dial("x", "+8816").LimitUnits, 120)
+	r.call(command.Start, "x", "+8816", start, 0)
+	r.call(command.Interim, "x", "+8816", start, 60)
+	r.want("no bar with money", len(r.s.Effects(10)), 0)
+	r.call(command.Interim, "x", "+8816", start, 120)
+	r.reloaded()
+	effects := r.s.Effects(10)
+	r.want("cut off", fmt.Sprint(len(effects), effects[0].Kind == EffectDisconnect), "1 true")
+	r.call(command.Stop, "x", "+8816", start, 120)
+	r.want("charged", r.sum(journal.KindCharge), 2*eur)
+	for called, want := range map[string]command.Reason{"+8816": command.ReasonBarredZone, "+49151": command.ReasonBarredZone, "+4930": command.ReasonNone, "+1": command.ReasonDestination} {
+		r.want("at zero "+called, r.dial("y"+called, called).Reason, want)
+	}
+	r.tick(130)
+	r.talk("+4930", 600)
+	r.want("local cost nothing", r.sum(journal.KindCharge), 2*eur)
+	r.grant(3*eur, 0, 0)
+	r.want("with money", r.dial("z", "+8816").LimitUnits, 60)
+}
+
+// Two subscriptions of one account: at zero balance the telephone stops long distance,
+// and while the account lives on what the region lends, the internet slows.
+func TestAtANegativeBalanceTheInternetSlows(t *testing.T) {
+	phone, line := voice(), perGigabyte()
+	phone.Usage[0].Rates[0].Price.Amount = 0
+	phone.Profiles = []tariff.NamedProfile{{Name: "local", Profile: tariff.Profile{BarZones: []string{"satellite"}}}}
+	phone.Switches = []tariff.Switch{{When: []tariff.Condition{{Kind: tariff.BalanceZero}}, Profile: "local"}}
+	line.Profiles = []tariff.NamedProfile{{Name: "slow", Profile: tariff.Profile{UpBps: 64_000, DownBps: 64_000}}}
+	line.Switches = []tariff.Switch{{When: []tariff.Condition{{Kind: tariff.BalanceNegative}}, Profile: "slow"}}
+	if err := line.Publishable(); err != nil {
+		t.Fatal(err)
+	}
+	r := newRegion(t, 0, phone, line)
+	r.feed(feed.KindSubscription, "net", &feed.Subscription{ID: "net", Account: "a", Login: "n", Offering: "volume"})
+	r.grant(eur, 0, eur)
+	r.ok(&command.SetMode{Mode: command.Isolated})
+	net := func(status command.Status, seconds int64, octets uint64) {
+		r.apply(&command.Accounting{NAS: "nas", SessionID: "n1", Login: "n", Status: status, Event: t0 + 1 + seconds, Seconds: seconds, Out: octets, Giga: true})
+	}
+	net(command.Start, 0, 0)
+	net(command.Interim, 60, 100_000_000)
+	told := func() string {
+		name := "nothing"
+		for _, e := range r.s.Effects(100) {
+			if e.Kind == EffectProfile {
+				name = fmt.Sprint(e.Profile, e.DownBps)
+			}
+		}
+		return name
+	}
+	r.want("0.50 of 1.00", told(), "nothing")
+	r.want("far calls", r.dial("x", "+8816").Reason, command.ReasonNone)
+	r.tick(130)
+	net(command.Interim, 120, 240_000_000) // 1.20: 0.20 is lent
+	r.want("slow", told(), "slow64000")
+	r.want("far calls stop", r.dial("y", "+8816").Reason, command.ReasonBarredZone)
+	r.want("local calls go on", r.dial("z", "+4930").Reason, command.ReasonNone)
+	r.grant(3*eur, 0, eur)
+	net(command.Interim, 180, 240_000_001)
+	r.want("fast again", told(), "8000000")
+}
+
 // A shared table finds the zone where it has the longer prefix; the offering's own wins
 // when both are as long. A new version of the table leaves the price as it is until an
 // offering names it.

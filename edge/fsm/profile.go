@@ -46,10 +46,16 @@ func (s *State) holds(sub *Subscription, o *version, c tariff.Condition) bool {
 }
 
 // switchProfile tells the NAS of a session when another profile has come into force
-// than it was told. One whose service is barred takes no new sessions; those that
-// run go on.
+// than it was told, and ends a call to a zone that is barred now. One whose service is
+// barred takes no new sessions; those that run go on.
 func (s *State) switchProfile(sub *Subscription, sess *Session, o *version) {
 	if len(o.Switches) == 0 || !sess.Open {
+		return
+	}
+	if o.zoned { // a call has no speed
+		if s.bars(sub, o, sess.Called) {
+			s.disconnect(sess)
+		}
 		return
 	}
 	name, p := s.profile(sub, o)

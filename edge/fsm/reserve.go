@@ -23,6 +23,9 @@ func (s *State) applyReserve(c *command.Reserve) command.Result {
 	if !o.reaches(called) {
 		return refuse(command.ReasonDestination)
 	}
+	if s.bars(sub, o, called) {
+		return refuse(command.ReasonBarredZone)
+	}
 	if r := s.reservations[c.Key]; r != nil && r.Subscription == sub.ID && r.Called == called {
 		return command.Result{LimitUnits: r.Limit, Seconds: inSeconds}
 	}

@@ -57,9 +57,8 @@ func (o *Offering) Publishable() error {
 
 func (p *Profile) live(c check, o *Offering) {
 	c.need(p.Garden == "", "garden", p.Garden, notLive)
-	c.need(len(p.BarZones) == 0, "bar_zones", len(p.BarZones), notLive)
 	limited := p.UpBps > 0 && p.DownBps > 0
-	c.need(len(o.Switches) == 0 || limited || p.BarService, "up, down", p.UpBps, "no message to a NAS takes a limit off: give each profile that a switch leads to or from both speeds")
+	c.need(len(o.Switches) == 0 || limited || o.Calls() || p.BarService, "up, down", p.UpBps, "no message to a NAS takes a limit off: give each profile that a switch leads to or from both speeds")
 }
 
 func (t *Threshold) live(c check) {

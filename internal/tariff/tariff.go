@@ -124,6 +124,17 @@ func (o *Offering) Metered() bool {
 	return u != nil && u.Priced()
 }
 
+// Calls tells whether what its sessions cost depends on the number that is called.
+func (o *Offering) Calls() bool {
+	for i := range o.Usage {
+		u := &o.Usage[i]
+		if u.Meters(o) && (u.Table != "" || len(u.Destinations) > 0) {
+			return true
+		}
+	}
+	return false
+}
+
 // Charged tells whether anything is charged apart from usage.
 func (o *Offering) Charged() bool { return len(o.OneTime)+len(o.Recurring) > 0 }
 
