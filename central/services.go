@@ -108,7 +108,11 @@ func NewServices(b Backend, d Deps) *Services {
 	s.Payments = payments.New(payments.Deps{Runner: b, Stores: b.Payments, Accounts: b.Accounts, Buckets: b.Buckets,
 		Books: books, Feed: appender, Regions: s.Registry, Now: d.Now, NewID: d.NewID})
 	s.Orders = orders.New(orders.Deps{Runner: b, Stores: b.Orders, Accounts: b.Accounts, Catalog: s.Catalog,
-		Feed: appender, Now: d.Now, NewID: d.NewID})
+		Feed: appender, Now: d.Now, NewID: d.NewID,
+		Epoch: func(ctx context.Context, tx store.Tx, region string) (uint64, error) {
+			epoch, _, err := b.Regions(tx).Current(ctx, region)
+			return epoch, err
+		}})
 	s.Regions = regions.New(regions.Deps{Runner: b, Stores: b.Regions, Accounts: b.Accounts, Buckets: b.Buckets,
 		Ledger: b.Ledger, Books: books, Orders: s.Orders, Changes: appender, Rows: s.Sequencer,
 		FeedLast: func(ctx context.Context, tx store.Tx, region string) (uint64, error) {

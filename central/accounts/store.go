@@ -74,6 +74,9 @@ type Store interface {
 	LoginsTaken(ctx context.Context, logins []string) ([]string, error)
 	// SubscriptionsOf lists an account's subscriptions by id.
 	SubscriptionsOf(ctx context.Context, account string) ([]Subscription, error)
+	// SubscriptionsAt lists a home's subscriptions after one of them by id, at most
+	// limit.
+	SubscriptionsAt(ctx context.Context, home, after string, limit int) ([]Subscription, error)
 	// SavePassword writes password, NT hash and version.
 	SavePassword(ctx context.Context, s Subscription) error
 	// SaveState writes offering, barred and terminated.

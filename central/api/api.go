@@ -126,6 +126,7 @@ func (a *API) routes() {
 	post("/v1/regions", access.Admin, MaxBody, a.createRegion)
 	post("/v1/regions/release", access.Admin, MaxBody, a.releaseRegion)
 	post("/v1/regions/close", access.Admin, MaxBody, a.closeRegion)
+	post("/v1/regions/new-epoch", access.Admin, MaxBody, a.newEpoch)
 	post("/v1/regions/release-suspense", access.Admin, MaxBody, a.releaseSuspense)
 	post("/v1/operators", access.Admin, MaxBody, a.createOperator)
 	get := func(path string, fn reader) { a.mux.HandleFunc("GET "+path, a.read(fn)) }

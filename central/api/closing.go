@@ -32,6 +32,8 @@ type regionReason struct {
 	Region string `json:"region"`
 	Reason string `json:"reason"`
 	After  string `json:"after,omitempty"` // bucket to go on after
+	Epoch  uint64 `json:"epoch,omitempty"` // that has ended; 0 = the newest
+	Heir   string `json:"heir,omitempty"`  // ledger that a new epoch is given to
 }
 
 func readRegionReason(body []byte, what string) (in regionReason, err error) {
@@ -98,15 +100,15 @@ func (a *API) releaseSuspense(ctx context.Context, tx store.Tx, r request) (outc
 	if err != nil {
 		return outcome{}, err
 	}
-	c, err := a.Regions.ClosingTx(ctx, tx, in.Region)
+	c, err := a.Regions.ClosingTx(ctx, tx, in.Region, in.Epoch)
 	if err != nil {
 		return outcome{}, err
 	}
-	if c.ReleasedAt == 0 {
+	if in.Epoch = c.Epoch; c.ReleasedAt == 0 {
 		return a.proposeFor(ctx, tx, r, approvals.ReleaseSuspense, in,
-			"what region "+in.Region+" had at its end is given back to its owners; what it spent after its last accepted entry is the operator's loss")
+			fmt.Sprintf("what region %s had at the end of epoch %d is given back to its owners; what it spent after its last accepted entry, %d, is the operator's loss", in.Region, c.Epoch, c.Seq))
 	}
-	page, err := a.Regions.ReleaseSuspenseTx(ctx, tx, in.Region, in.After)
+	page, err := a.Regions.ReleaseSuspenseTx(ctx, tx, in.Region, in.Epoch, in.After)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -118,7 +120,7 @@ func (a *API) allowRelease(ctx context.Context, tx store.Tx, p approvals.Proposa
 	if err != nil {
 		return outcome{}, err
 	}
-	c, err := a.Regions.AllowReleaseTx(ctx, tx, in.Region, in.Reason)
+	c, err := a.Regions.AllowReleaseTx(ctx, tx, in.Region, in.Epoch, in.Reason)
 	if err != nil {
 		return outcome{}, err
 	}

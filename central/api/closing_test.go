@@ -42,3 +42,25 @@ func testRegionIsClosedByTwoPersons(t *testing.T, c *client) {
 		t.Errorf("page %v, unleased %v", page, unleased())
 	}
 }
+
+// A region gets its next epoch by two persons, and page by page what it begins with.
+func TestRegionGetsANewEpoch(t *testing.T) { each(t, testRegionGetsANewEpoch) }
+
+func testRegionGetsANewEpoch(t *testing.T, c *client) {
+	c.world()
+	c.secondAdmin()
+	const path = "/v1/regions/new-epoch"
+	c.post(403, path, clerkToken, `{"region":"north","heir":"new","reason":"built again"}`)
+	c.post(400, path, adminToken, `{"region":"north","heir":"new"}`)
+	c.post(400, path, adminToken, `{"region":"north","heir":"1/x","reason":"built again"}`)
+	c.post(404, path, adminToken, `{"region":"west","heir":"new","reason":"built again"}`)
+	p := c.post(201, path, adminToken, `{"region":"north","heir":"new","reason":"built again"}`)["proposal"].(map[string]any)
+	body := `{"id":"` + p["id"].(string) + `","outcome":"approved"}`
+	c.post(403, "/v1/proposals/decide", adminToken, body)
+	c.post(201, "/v1/proposals/decide", secondToken, body)
+	page := c.post(201, path, adminToken, `{"region":"north","reason":"built again"}`)
+	if page["epoch"] != 2.0 || page["more"] != false || page["heir"] != "new" || page["ready_at"] == nil || page["subscriptions"] == 0.0 {
+		t.Errorf("page %v", page)
+	}
+	c.post(400, path, adminToken, `{"region":"north","reason":"once more"}`)
+}

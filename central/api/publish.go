@@ -146,6 +146,8 @@ func (a *API) carryOut(ctx context.Context, tx store.Tx, _ request, p approvals.
 		return a.closeNow(ctx, tx, p)
 	case approvals.ReleaseSuspense:
 		return a.allowRelease(ctx, tx, p)
+	case approvals.NewEpoch:
+		return a.openEpochNow(ctx, tx, p)
 	}
 	return outcome{}, fault.New(fault.Conflict, "id", p.ID, "this server does not know the action "+p.Action, "approve it at a server of the version that proposed it")
 }

@@ -24,6 +24,7 @@ const (
 
 	CloseRegion     = "close_region"     // Body is the request in JSON
 	ReleaseSuspense = "release_suspense" // Body is the request in JSON
+	NewEpoch        = "new_epoch"        // Body is the request in JSON
 )
 
 // Outcome is what became of a proposal.

@@ -38,6 +38,7 @@ type Bucket struct {
 	Allowance int64 // most that B − P may be while the home is isolated
 	Credited  int64
 	Debited   int64
+	Given     bool // made at a region for an allowance: it ends with the epoch that made it
 }
 
 // Totals are a lease's monotonic totals: granted, taken in, spent, returned,
@@ -134,7 +135,13 @@ func (s *State) Open(region string, epoch uint64) (*Lease, bool) {
 	if l := s.Lease(region, epoch); l != nil {
 		return l, false
 	}
-	s.Leases = append(s.Leases, Lease{Bucket: s.ID, Region: region, Epoch: epoch, Account: s.Account, Unit: s.Unit})
+	l := Lease{Bucket: s.ID, Region: region, Epoch: epoch, Account: s.Account, Unit: s.Unit}
+	for i := range s.Leases { // rows go on from those of epochs before: a region skips what is not newer
+		if s.Leases[i].Region == region {
+			l.FeedVersion = max(l.FeedVersion, s.Leases[i].FeedVersion)
+		}
+	}
+	s.Leases = append(s.Leases, l)
 	return &s.Leases[len(s.Leases)-1], true
 }
 
@@ -200,9 +207,9 @@ type Store interface {
 	SaveLeases(ctx context.Context, leases []Lease) error
 	// Leases returns a region's leases in one epoch of the buckets named.
 	Leases(ctx context.Context, region string, epoch uint64, buckets []string) ([]Lease, error)
-	// EndedLeases lists the buckets, after one of them, of which a region's ended epoch
-	// has left something in suspense, by id, at most limit.
-	EndedLeases(ctx context.Context, region string, after string, limit int) ([]string, error)
+	// EndedLeases lists the buckets, after one of them, of which an ended epoch of a
+	// region has left something in suspense, by id, at most limit.
+	EndedLeases(ctx context.Context, region string, epoch uint64, after string, limit int) ([]string, error)
 	// Raise adds to T, S, X, B, P of leases that exist; store.ErrNotFound otherwise.
 	Raise(ctx context.Context, region string, epoch uint64, deltas []Delta) error
 	// OfAccount lists an account's buckets by id.

@@ -136,23 +136,23 @@ func (t orderStore) SetAnswers(ctx context.Context, in []orders.Answer) error {
 
 type bucketStore struct{ *tx }
 
-const bucketColumns = `id, account, unit, home, priority, expires_at, allowance, credited, debited`
+const bucketColumns = `id, account, unit, home, priority, expires_at, allowance, credited, debited, given`
 
 func (t bucketStore) InsertBuckets(ctx context.Context, in []buckets.Bucket) error {
 	_, err := t.exec(ctx, "insert buckets", `INSERT INTO buckets (`+bucketColumns+`)
-		SELECT `+bucketColumns+` FROM unnest($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::INT4[], $6::INT8[], $7::INT8[], $8::INT8[], $9::INT8[])
+		SELECT `+bucketColumns+` FROM unnest($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::INT4[], $6::INT8[], $7::INT8[], $8::INT8[], $9::INT8[], $10::BOOL[])
 			AS t (`+bucketColumns+`)`,
 		column(in, func(b buckets.Bucket) string { return b.ID }), column(in, func(b buckets.Bucket) string { return b.Account }),
 		column(in, func(b buckets.Bucket) string { return string(b.Unit) }), column(in, func(b buckets.Bucket) string { return b.Home }),
 		column(in, func(b buckets.Bucket) int32 { return int32(b.Priority) }), column(in, func(b buckets.Bucket) int64 { return b.ExpiresAt }),
 		column(in, func(b buckets.Bucket) int64 { return b.Allowance }), column(in, func(b buckets.Bucket) int64 { return b.Credited }),
-		column(in, func(b buckets.Bucket) int64 { return b.Debited }))
+		column(in, func(b buckets.Bucket) int64 { return b.Debited }), column(in, func(b buckets.Bucket) bool { return b.Given }))
 	return err
 }
 
 func scanBucket(r pgx.CollectableRow) (b buckets.Bucket, err error) {
 	var unit string
-	err = r.Scan(&b.ID, &b.Account, &unit, &b.Home, &b.Priority, &b.ExpiresAt, &b.Allowance, &b.Credited, &b.Debited)
+	err = r.Scan(&b.ID, &b.Account, &unit, &b.Home, &b.Priority, &b.ExpiresAt, &b.Allowance, &b.Credited, &b.Debited, &b.Given)
 	b.Unit = journal.Unit(unit)
 	return b, err
 }

@@ -135,7 +135,8 @@ func writes() []struct{ path, body string } {
 		{"/v1/rerate", `{"offering":"prepaid","version":1,"corrected":2,"to":"2030-01-01T00:00:00Z","undercharge":"waive","propose":true}`},
 		{"/v1/regions/release", `{"region":"north","reason":"the node was rebuilt"}`},
 		{"/v1/regions/close", `{"region":"north","reason":"it burnt down"}`},
-		{"/v1/regions/release-suspense", `{"region":"gone","reason":"no disk of it was found"}`},
+		{"/v1/regions/new-epoch", `{"region":"north","heir":"new","reason":"the site was built again"}`},
+		{"/v1/regions/release-suspense", `{"region":"gone","epoch":1,"reason":"no disk of it was found"}`},
 		{"/v1/subscribers", `{"subscribers":[{"customer_id":"c2","account_id":"a2","subscription_id":"s2","name":"U","currency":"EUR","home":"north","login":"u","password":"pw","offering":"prepaid","deposit":"9.00"}]}`},
 	}
 }
@@ -149,7 +150,7 @@ func prepare(t *testing.T, url, path string) {
 		"/v1/rerate": `INSERT INTO offerings (id, version, valid_from, body, hash, published_at)
 			SELECT id, 2, valid_from, replace(body, '"version":1', '"version":2'), hash, $1 FROM offerings WHERE id = 'prepaid'`,
 		"/v1/regions/release":          `INSERT INTO region_holds (region, at_us, node, reason) VALUES ('north', $1, 'north-2', 'a head contradicts')`,
-		"/v1/regions/release-suspense": `INSERT INTO region_closings (region, epoch, seq, closed_at, reason, released_at, release_reason) VALUES ('gone', 1, 0, $1, 'x', 0, '')`,
+		"/v1/regions/release-suspense": `INSERT INTO epoch_closings (region, epoch, seq, closed_at, reason, released_at, release_reason) VALUES ('gone', 1, 0, $1, 'x', 0, '')`,
 		"/v1/proposals/decide": `INSERT INTO proposals (id, action, body, says, reason, proposer, proposed_by, proposed_at, decider, decided_by, decided_at, outcome)
 			VALUES ('p1', 'publish', '{"id":"gift","name":"G","currency":"EUR","service":"internet","recurring":[{"name":"fee","price":"0","every":"30 days"}],
 			"profile":{"session_limit":1,"interim":"60s"},"overrun":"owed"}', '[]', '', 'someone', 'someone', $1, '', '', 0, '')`,

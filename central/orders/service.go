@@ -30,6 +30,7 @@ type Deps struct {
 	Accounts func(store.Tx) accounts.Store
 	Catalog  accounts.Catalog
 	Feed     accounts.Feed
+	Epoch    func(ctx context.Context, tx store.Tx, region string) (uint64, error) // the present one of a region
 	Now      func() time.Time
 	NewID    func() string
 }
@@ -93,6 +94,9 @@ func (s *Service) PlaceTx(ctx context.Context, tx store.Tx, in feedrow.Order) (O
 			return Order{}, err
 		}
 	}
+	if in.Epoch, err = s.Epoch(ctx, tx, sub.Home); err != nil {
+		return Order{}, fmt.Errorf("read the epoch of region %s: %w", sub.Home, err)
+	}
 	o := Order{Order: in, Account: sub.Account, Region: sub.Home, PlacedAt: s.instant(), Status: Open}
 	if err := s.Stores(tx).Insert(ctx, o); errors.Is(err, store.ErrExists) {
 		return Order{}, fault.New(fault.Exists, "id", in.ID, "the order exists already", "choose another id")
@@ -149,6 +153,14 @@ func check(in feedrow.Order, sub accounts.Subscription) error {
 		c.Add(fault.New(fault.Conflict, "subscription", sub.ID, "the subscription is terminated", "name one that is served"))
 	}
 	return c.Err()
+}
+
+// EndOpen refuses a region's open orders: the epoch that they were placed in has ended.
+func (s *Service) EndOpen(ctx context.Context, tx store.Tx, region, detail string) error {
+	if err := s.Stores(tx).RefuseOpen(ctx, region, detail, s.Now().UnixMicro()); err != nil {
+		return fmt.Errorf("refuse the open orders of region %s: %w", region, err)
+	}
+	return nil
 }
 
 // Answered records what a region's entries say about orders and carries executed

@@ -40,4 +40,6 @@ type Store interface {
 	Get(ctx context.Context, ids []string) ([]Order, error)
 	// SetAnswers records answers of orders that are open, and leaves others alone.
 	SetAnswers(ctx context.Context, answers []Answer) error
+	// RefuseOpen answers all open orders of a region.
+	RefuseOpen(ctx context.Context, region, detail string, at int64) error
 }

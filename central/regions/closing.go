@@ -9,6 +9,7 @@ import (
 	"meridian/central/buckets"
 	"meridian/central/fault"
 	"meridian/central/store"
+	"meridian/internal/journal"
 )
 
 // ReleasePage is the most buckets that one call gives back.
@@ -28,9 +29,12 @@ func (s *Service) CloseTx(ctx context.Context, tx store.Tx, region, reason strin
 		return Closing{}, fmt.Errorf("read region %s: %w", region, err)
 	}
 	c := Closing{Region: region, Epoch: r.Epoch, Seq: r.Seq, At: s.Now().UnixMicro(), Reason: reason}
-	if err := st.Close(ctx, c); errors.Is(err, store.ErrConflict) || r.Revoked {
+	if err := st.Revoke(ctx, region); errors.Is(err, store.ErrConflict) || r.Revoked {
 		return Closing{}, fault.New(fault.Conflict, "region", region, "the region is closed already", "look at its closing")
 	} else if err != nil {
+		return Closing{}, fmt.Errorf("close region %s: %w", region, err)
+	}
+	if err := st.PutClosing(ctx, c); err != nil {
 		return Closing{}, fmt.Errorf("close region %s: %w", region, err)
 	}
 	tx.AfterCommit(func() {
@@ -40,15 +44,15 @@ func (s *Service) CloseTx(ctx context.Context, tx store.Tx, region, reason strin
 	return c, nil
 }
 
-// AllowReleaseTx lets what a closed region had be given back to its owners, as a
+// AllowReleaseTx lets what an ended epoch had be given back to its owners, as a
 // named loss: what the region spent after its last accepted entry is the operator's.
-func (s *Service) AllowReleaseTx(ctx context.Context, tx store.Tx, region, reason string) (Closing, error) {
-	c, err := s.ClosingTx(ctx, tx, region)
+func (s *Service) AllowReleaseTx(ctx context.Context, tx store.Tx, region string, epoch uint64, reason string) (Closing, error) {
+	c, err := s.ClosingTx(ctx, tx, region, epoch)
 	if err != nil {
 		return c, err
 	}
 	c.ReleasedAt, c.ReleaseReason = s.Now().UnixMicro(), reason
-	if err := s.Stores(tx).AllowRelease(ctx, region, c.ReleasedAt, reason); errors.Is(err, store.ErrConflict) {
+	if err := s.Stores(tx).AllowRelease(ctx, region, c.Epoch, c.ReleasedAt, reason); errors.Is(err, store.ErrConflict) {
 		return c, fault.New(fault.Conflict, "region", region, "its release was allowed already", "go on with the release")
 	} else if err != nil {
 		return c, fmt.Errorf("allow the release of region %s: %w", region, err)
@@ -56,11 +60,21 @@ func (s *Service) AllowReleaseTx(ctx context.Context, tx store.Tx, region, reaso
 	return c, nil
 }
 
-// ClosingTx reads the closing of a region that was closed for good.
-func (s *Service) ClosingTx(ctx context.Context, tx store.Tx, region string) (Closing, error) {
-	c, err := s.Stores(tx).Closing(ctx, region)
+// ClosingTx reads the end of a region's epoch, of the newest that has ended when epoch
+// is 0.
+func (s *Service) ClosingTx(ctx context.Context, tx store.Tx, region string, epoch uint64) (c Closing, err error) {
+	st := s.Stores(tx)
+	if epoch == 0 {
+		if epoch, _, err = st.Current(ctx, region); err == nil {
+			c, err = st.Closing(ctx, region, epoch)
+		}
+		epoch--
+	}
+	if err == nil && c.Region == "" || errors.Is(err, store.ErrNotFound) {
+		c, err = st.Closing(ctx, region, epoch)
+	}
 	if errors.Is(err, store.ErrNotFound) {
-		return c, fault.Missing("region", region, "a closed region", "name a region that was closed for good")
+		return c, fault.Missing("region", region, "an ended epoch of the region", "name a region that was closed for good or has a new epoch, and which of its epochs")
 	}
 	if err != nil {
 		return c, fmt.Errorf("read the closing of region %s: %w", region, err)
@@ -76,19 +90,19 @@ type Suspended struct {
 	More    bool
 }
 
-// ReleaseSuspenseTx gives back what a closed region had of at most ReleasePage buckets
-// after one of them. Each is the owner's again: it serves claims first, and waits for a
-// home. Repeated, it gives nothing twice.
-func (s *Service) ReleaseSuspenseTx(ctx context.Context, tx store.Tx, region, after string) (Suspended, error) {
+// ReleaseSuspenseTx gives back what an ended epoch had of at most ReleasePage buckets
+// after one of them. Each is the owner's again: it serves claims first, and is the
+// home's if it has one; only allowances expire. Repeated, it gives nothing twice.
+func (s *Service) ReleaseSuspenseTx(ctx context.Context, tx store.Tx, region string, epoch uint64, after string) (Suspended, error) {
 	out := Suspended{Region: region, Last: after}
-	c, err := s.ClosingTx(ctx, tx, region)
+	c, err := s.ClosingTx(ctx, tx, region, epoch)
 	if err != nil {
 		return out, err
 	}
 	if c.ReleasedAt == 0 {
 		return out, fault.New(fault.Conflict, "region", region, "nobody has allowed the release", "propose it, and have another admin approve it")
 	}
-	ids, err := s.Buckets(tx).EndedLeases(ctx, region, after, ReleasePage)
+	ids, err := s.Buckets(tx).EndedLeases(ctx, region, c.Epoch, after, ReleasePage)
 	if err != nil {
 		return out, fmt.Errorf("list what region %s had: %w", region, err)
 	}
@@ -100,18 +114,21 @@ func (s *Service) ReleaseSuspenseTx(ctx context.Context, tx store.Tx, region, af
 		return out, fmt.Errorf("read %d buckets: %w", len(ids), err)
 	}
 	var released []buckets.Lease
+	var lapsed []journal.Journal
+	now := s.Now().UnixMicro()
 	for i := range states {
-		for k := range states[i].Leases {
-			if l := &states[i].Leases[k]; l.Region == region && l.Suspense() > 0 {
-				l.Released += l.Suspense()
-				released = append(released, *l)
+		if l := states[i].Lease(region, c.Epoch); l != nil && l.Suspense() > 0 {
+			if j := states[i].Return(l, now); j != nil {
+				lapsed = append(lapsed, *j)
 			}
+			released = append(released, *l)
 		}
 	}
-	journals, err := s.rebalance(ctx, tx, states, s.Now().UnixMicro(), released)
+	journals, err := s.rebalance(ctx, tx, states, now, released)
 	if err != nil {
 		return out, err
 	}
+	journals = append(lapsed, journals...)
 	if len(journals) > 0 {
 		if err := s.Books.Post(ctx, tx, region, journals); err != nil {
 			return out, err

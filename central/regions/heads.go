@@ -106,7 +106,9 @@ func (s *Service) takeHeads(ctx context.Context, tx store.Tx, r Region, heads []
 			refused, err = s.hold(ctx, tx, h, fmt.Sprintf("%s signed two heads: entry %d with hash %.12x… and entry %d with hash %.12x…",
 				h.Place(), before.Seq, before.Hash, h.Seq, h.Hash))
 			return refused, 0, err
-		case h.Epoch < r.Epoch || h.Seq <= r.Seq:
+		case h.Epoch < r.Epoch: // what an ended epoch's nodes signed is judged when it is reconciled
+			dropped++
+		case h.Seq <= r.Seq:
 			if refused, err = s.compare(ctx, tx, r, h, nil); err != nil || refused != nil {
 				return refused, 0, err
 			}

@@ -29,6 +29,8 @@ type Books interface {
 // Orders takes the answers that entries give; it returns those it did not take.
 type Orders interface {
 	Answered(ctx context.Context, tx store.Tx, region string, answers []orders.Answer) ([]orders.Answer, error)
+	// EndOpen refuses a region's open orders, since their epoch has ended.
+	EndOpen(ctx context.Context, tx store.Tx, region, detail string) error
 }
 
 // Rows reads numbered feed rows and tells when there may be new ones.
@@ -167,7 +169,11 @@ func (s *Service) hello(ctx context.Context, tx store.Tx, region string, h link.
 	if err != nil || refused != nil {
 		return link.Welcome{}, refused, err
 	}
-	if refused := greet(r, h); refused != nil {
+	o, err := s.Stores(tx).Opening(ctx, region, r.Epoch)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return link.Welcome{}, nil, fmt.Errorf("read the opening of epoch %d of region %s: %w", r.Epoch, region, err)
+	}
+	if refused := greet(r, h, o); refused != nil {
 		return link.Welcome{}, refused, nil
 	}
 	if h.Term > r.RaftTerm {
@@ -183,23 +189,28 @@ func (s *Service) hello(ctx context.Context, tx store.Tx, region string, h link.
 }
 
 // greet is the rule which hello is welcome. An edge that has no epoch yet is,
-// as long as nothing was accepted in this one.
-func greet(r Region, h link.Hello) *link.Refused {
-	const newEpoch = "give the region a new epoch; until then it must spend nothing"
+// as long as nothing was accepted in this one; the ledger that the epoch was given to
+// is, in its stead, when the epoch is not the region's first.
+func greet(r Region, h link.Hello, o Opening) *link.Refused {
+	const newEpoch = "give the region a new epoch (meridian ctl region new-epoch); until then it must spend nothing"
+	if r.Epoch > 1 && h.Epoch < r.Epoch && r.Seq == 0 {
+		return o.greet(r, h)
+	}
 	switch {
 	case h.Epoch == 0 && r.Seq > 0:
 		return refuse(link.CodeStaleEpoch, newEpoch, "the region comes without an epoch, the centre has its epoch %d up to entry %d", r.Epoch, r.Seq)
 	case h.Epoch == 0:
 		return nil
 	case h.Epoch < r.Epoch:
-		return refuse(link.CodeStaleEpoch, newEpoch, "epoch %d has ended, the region is in epoch %d", h.Epoch, r.Epoch)
+		return refuse(link.CodeStaleEpoch, "keep its directory: what the centre does not have of it is reconciled (meridian ctl region late)",
+			"epoch %d has ended, the region is in epoch %d; this ledger ends at %s", h.Epoch, r.Epoch, heirOf(h))
 	case h.Epoch > r.Epoch:
 		return refuse(link.CodeRegionMismatch, "connect the region to the centre that it belongs to, or restore the centre's newest backup",
 			"epoch %d was never issued here, the newest is %d", h.Epoch, r.Epoch)
+	case h.LastSeq < r.Seq: // before the term: what was restored has an old one
+		return refuse(link.CodeStaleEpoch, newEpoch, "the region's ledger ends at %s, the centre has accepted %d", heirOf(h), r.Seq)
 	case h.Term < r.RaftTerm && r.Seq > 0:
 		return refuse(link.CodeStaleTerm, "let the region's present leader connect", "raft term %d, a leader of term %d has been here", h.Term, r.RaftTerm)
-	case h.LastSeq < r.Seq:
-		return refuse(link.CodeStaleEpoch, newEpoch, "the region's ledger ends at entry %d of epoch %d, the centre has accepted %d", h.LastSeq, r.Epoch, r.Seq)
 	case h.LastSeq == r.Seq && r.Seq > 0 && string(h.HeadHash) != string(r.Hash[:]):
 		return refuse(link.CodeBadHash, "compare the edge's segments from the last acknowledged entry on",
 			"entry %d of epoch %d has another hash than the one accepted", r.Seq, r.Epoch)

@@ -97,7 +97,7 @@ func settle(a *arrived, records []ledger.Record, reasons []string, prev journal.
 			continue
 		}
 		if l, ok := k.opened[r.Entry.Bucket]; ok && opens(r.Entry) {
-			out.opened = append(out.opened, buckets.Bucket{ID: l.Bucket, Account: l.Account, Unit: l.Unit, Home: a.region})
+			out.opened = append(out.opened, buckets.Bucket{ID: l.Bucket, Account: l.Account, Unit: l.Unit, Home: a.region, Given: r.Entry.Kind == journal.KindGiven})
 			out.leases = append(out.leases, l)
 		}
 		out.journals = append(out.journals, settlement.Post(r.Entry).Journals...)

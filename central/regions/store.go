@@ -38,8 +38,9 @@ type SignedHead struct {
 // Hour is the hour of region time of which the newest checked head is kept.
 func (h *SignedHead) Hour() int64 { return h.At / 3_600_000_000 }
 
-// Closing is the end of a region that was lost for good: its epoch ended at Seq, and
-// what it had is in suspense until ReleasedAt.
+// Closing is the end of an epoch, because the region was lost for good or was restored
+// from before what the centre has: it ended at Seq, and what it had is in suspense
+// until ReleasedAt.
 type Closing struct {
 	Region        string
 	Epoch         uint64
@@ -48,6 +49,26 @@ type Closing struct {
 	Reason        string
 	ReleasedAt    int64 // when giving back was allowed, 0 when it was not
 	ReleaseReason string
+}
+
+// Heir is the ledger that an epoch was given to: the one that ends here, or that of a
+// region that is founded anew (all zero).
+type Heir struct {
+	Epoch uint64
+	Seq   uint64
+	Hash  journal.Hash
+}
+
+// Opening is the beginning of an epoch that is not a region's first. It is taken over
+// the link once the region's feed has what the centre knows of each subscription.
+type Opening struct {
+	Region   string
+	Epoch    uint64
+	Heir     Heir
+	At       int64  // Unix microseconds
+	After    string // subscription that was looked at last
+	Services uint64 // rows of Service that were written
+	ReadyAt  int64  // when the last one was, 0 before
 }
 
 // Store keeps regions and their epochs.
@@ -68,13 +89,22 @@ type Store interface {
 	// store.ErrConflict when it is not at from.
 	MoveCursor(ctx context.Context, name string, epoch, from, to uint64, hash journal.Hash) error
 
-	// Close revokes a region and keeps its closing; store.ErrConflict when it is closed.
-	Close(ctx context.Context, c Closing) error
-	// Closing returns a region's closing, or store.ErrNotFound.
-	Closing(ctx context.Context, region string) (Closing, error)
-	// AllowRelease lets what the region had be given back; store.ErrConflict when that
+	// Revoke ends a region; store.ErrConflict when it is revoked.
+	Revoke(ctx context.Context, region string) error
+	// PutClosing keeps the end of an epoch; store.ErrExists when it is there.
+	PutClosing(ctx context.Context, c Closing) error
+	// Closing returns the end of an epoch, or store.ErrNotFound.
+	Closing(ctx context.Context, region string, epoch uint64) (Closing, error)
+	// AllowRelease lets what an epoch had be given back; store.ErrConflict when that
 	// was allowed before.
-	AllowRelease(ctx context.Context, region string, at int64, reason string) error
+	AllowRelease(ctx context.Context, region string, epoch uint64, at int64, reason string) error
+	// Begin issues a region's next epoch, with its cursor before the first entry, and
+	// ends its being revoked; store.ErrConflict when it is not the next.
+	Begin(ctx context.Context, o Opening, previous journal.Hash) error
+	// Opening returns the beginning of an epoch, or store.ErrNotFound.
+	Opening(ctx context.Context, region string, epoch uint64) (Opening, error)
+	// SaveOpening writes how far an opening has come.
+	SaveOpening(ctx context.Context, o Opening) error
 
 	// Hold keeps a region's stream out; a hold that is there stays.
 	Hold(ctx context.Context, h Hold) error

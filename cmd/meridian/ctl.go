@@ -33,7 +33,7 @@ func ctlCommand() *cobra.Command {
 	}
 	c.flags(cmd.PersistentFlags())
 	cmd.MarkFlagsMutuallyExclusive("token", "token-file")
-	region := group("region", "Regions", c.show("list", "List the regions", "region list", 0, "/v1/regions"), c.release(), c.closeRegion(), c.releaseSuspense())
+	region := group("region", "Regions", c.show("list", "List the regions", "region list", 0, "/v1/regions"), c.release(), c.closeRegion(), c.releaseSuspense(), c.newEpoch())
 	account := group("account", "Accounts",
 		c.show("show ID", "Show an account, its buckets, leases and subscriptions", "account show acc000001", 1, "/v1/accounts/%s"),
 		c.show("statement ID", "Show an account's statement", "account statement acc000001", 1, "/v1/accounts/%s/statement"))

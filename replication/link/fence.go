@@ -115,6 +115,9 @@ func (sl *slot) judge(h Hello) *Refused {
 			Remedy: "this data is from before the region was closed or restored; keep it for reconciliation",
 		}
 	}
+	if sl.live == nil || sl.live.ctx.Err() != nil {
+		return nil // nobody is in its way: the Sink knows terms and ledgers, and tells what was restored from what was deposed
+	}
 	return &Refused{
 		Code:   CodeStaleTerm,
 		Detail: fmt.Sprintf("term %d, node %s leads with term %d", h.Term, sl.node, sl.term),

@@ -58,6 +58,8 @@ func Run(t *testing.T, open Opener) {
 		"chargeback":         testChargeback,
 		"chargeback_refused": testChargebackRefused,
 		"region_lost":        testRegionLost,
+		"new_epoch":          testNewEpoch,
+		"founded_anew":       testFoundedAnew,
 		"orders":             testOrders,
 		"orders_in_order":    testOrdersInOrder,
 		"statement":          testStatement,

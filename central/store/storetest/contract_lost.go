@@ -42,7 +42,7 @@ func testRegionLost(t *testing.T, open Opener) {
 
 	release := func() (regions.Suspended, error) {
 		return inTx(w, func(ctx context.Context, tx store.Tx) (regions.Suspended, error) {
-			return w.Regions.ReleaseSuspenseTx(ctx, tx, "north", "")
+			return w.Regions.ReleaseSuspenseTx(ctx, tx, "north", 0, "")
 		})
 	}
 	if _, err := release(); !fault.Is(err, fault.Conflict) {
@@ -50,7 +50,7 @@ func testRegionLost(t *testing.T, open Opener) {
 	}
 	allow := func() error {
 		_, err := inTx(w, func(ctx context.Context, tx store.Tx) (regions.Closing, error) {
-			return w.Regions.AllowReleaseTx(ctx, tx, "north", "no disk was found")
+			return w.Regions.AllowReleaseTx(ctx, tx, "north", 0, "no disk was found")
 		})
 		return err
 	}
@@ -75,7 +75,7 @@ func testRegionLost(t *testing.T, open Opener) {
 		t.Errorf("closed twice: %v", err)
 	}
 	_, err = inTx(w, func(ctx context.Context, tx store.Tx) (regions.Suspended, error) {
-		return w.Regions.ReleaseSuspenseTx(ctx, tx, "south", "")
+		return w.Regions.ReleaseSuspenseTx(ctx, tx, "south", 0, "")
 	})
 	if !fault.Is(err, fault.NotFound) {
 		t.Errorf("release of a region that lives: %v", err)

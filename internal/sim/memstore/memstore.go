@@ -102,7 +102,8 @@ type Store struct {
 	paymentsOf    map[string][]string
 	regions       map[string]regions.Region
 	holds         map[string]regions.Hold
-	closings      map[string]regions.Closing
+	closings      map[epochKey]regions.Closing
+	openings      map[epochKey]regions.Opening
 	signed        map[headKey]regions.SignedHead
 	proposals     map[string]approvals.Proposal
 	corrections   map[correctionKey]rerating.Correction
@@ -124,7 +125,7 @@ func New() *Store {
 		journals: map[string]journal.Journal{}, balances: map[balanceKey]int64{}, reviews: map[ledger.Place]ledger.Review{},
 		orders: map[string]orders.Order{}, payments: map[string]payments.Payment{}, paymentIDs: map[string]bool{},
 		paymentsOf: map[string][]string{}, regions: map[string]regions.Region{},
-		holds: map[string]regions.Hold{}, closings: map[string]regions.Closing{}, signed: map[headKey]regions.SignedHead{},
+		holds: map[string]regions.Hold{}, closings: map[epochKey]regions.Closing{}, openings: map[epochKey]regions.Opening{}, signed: map[headKey]regions.SignedHead{},
 		proposals: map[string]approvals.Proposal{}, corrections: map[correctionKey]rerating.Correction{},
 	}
 }
