@@ -23,8 +23,11 @@ import (
 	"meridian/central/api"
 	"meridian/central/cockroach"
 	"meridian/central/cockroach/testdb"
+	"meridian/central/rerating"
 	"meridian/central/store"
 	"meridian/central/store/storetest"
+	"meridian/internal/journal"
+	"meridian/internal/rating"
 	"meridian/internal/verify"
 	"meridian/ops/metrics"
 	"meridian/replication/identity"
@@ -133,6 +136,7 @@ func writes() []struct{ path, body string } {
 		{"/v1/subscriptions/password", `{"subscription":"s1","password":"another-pw"}`},
 		{"/v1/proposals/decide", `{"id":"p1","outcome":"approved"}`},
 		{"/v1/rerate", `{"offering":"prepaid","version":1,"corrected":2,"to":"2030-01-01T00:00:00Z","undercharge":"waive","propose":true}`},
+		{"/v1/rerate", `{"run":"run1"}`}, // of a usage record that costs something: see prepare
 		{"/v1/regions/release", `{"region":"north","reason":"the node was rebuilt"}`},
 		{"/v1/regions/close", `{"region":"north","reason":"it burnt down"}`},
 		{"/v1/regions/new-epoch", `{"region":"north","heir":"new","reason":"the site was built again"}`},
@@ -148,7 +152,7 @@ func prepare(t *testing.T, url, path string) {
 	sql := map[string]string{
 		"/v1/chargebacks": `UPDATE payments SET id = 'pay1' WHERE at_us < $1`,
 		"/v1/rerate": `INSERT INTO offerings (id, version, valid_from, body, hash, published_at)
-			SELECT id, 2, valid_from, replace(body, '"version":1', '"version":2'), hash, $1 FROM offerings WHERE id = 'prepaid'`,
+			SELECT id, 2, valid_from, replace(body, '"version":1', '"version":2'), hash, $1 FROM offerings WHERE id = 'prepaid' AND version = 1 ON CONFLICT DO NOTHING`,
 		"/v1/regions/release":          `INSERT INTO region_holds (region, at_us, node, reason) VALUES ('north', $1, 'north-2', 'a head contradicts')`,
 		"/v1/regions/release-suspense": `INSERT INTO epoch_closings (region, epoch, seq, closed_at, reason, released_at, release_reason) VALUES ('gone', 1, 0, $1, 'x', 0, '')`,
 		"/v1/proposals/decide": `INSERT INTO proposals (id, action, body, says, reason, proposer, proposed_by, proposed_at, decider, decided_by, decided_at, outcome)
@@ -164,6 +168,35 @@ func prepare(t *testing.T, url, path string) {
 	}
 	defer conn.Close(context.Background())
 	if _, err := conn.Exec(t.Context(), sql, time.Now().UnixMicro()); err != nil {
+		t.Fatal(err)
+	}
+	if path == "/v1/rerate" {
+		prepareRun(t, conn)
+	}
+}
+
+// prepareRun approves run1, which prices again a usage record that nothing has paid.
+func prepareRun(t *testing.T, conn *pgx.Conn) {
+	t.Helper()
+	var hash []byte
+	if err := conn.QueryRow(t.Context(), `SELECT hash FROM offerings WHERE id = 'prepaid' AND version = 1`).Scan(&hash); err != nil {
+		t.Fatal(err)
+	}
+	e := journal.Entry{Region: "north", Epoch: 1, Seq: 1, At: 1_800_000_000_000_000, Kind: journal.KindUsage, Account: "a1", Subscription: "s1", Session: journal.SessionKey{NAS: "n1", ID: "x", Start: 5}, Cut: 1,
+		Usage: &journal.UsageRecord{Number: 1, InOctets: 3e9, CumulativeIn: 3e9, Service: "internet", Offering: "prepaid", OfferingVersion: 1, TariffHash: [32]byte(hash),
+			Slices: []rating.Slice{{Rule: "prepaid@1/usage", Quantity: 3e9, Amount: 3_000_000}}}}
+	raw := e.Encode()
+	chained := journal.Chain(journal.Hash{}, raw)
+	if _, err := conn.Exec(t.Context(), `INSERT INTO ledger_entries (region, epoch, seq, raw, hash, kind, account, subscription, bucket, unit, amount, at_us, session, cut, ref, suspense)
+		VALUES ('north', 1, 1, $1, $2, $3, 'a1', 's1', '', '', 0, $4, $5, 1, '', FALSE) ON CONFLICT DO NOTHING`, raw, chained[:], int16(e.Kind), e.At, e.Session.String()); err != nil {
+		t.Fatal(err)
+	}
+	request, err := json.Marshal(rerating.Request{Offering: "prepaid", Version: 1, Corrected: 2, To: e.At + 1, Undercharge: rerating.Waive})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Exec(t.Context(), `INSERT INTO proposals (id, action, body, says, reason, proposer, proposed_by, proposed_at, decider, decided_by, decided_at, outcome)
+		VALUES ('run1', 'rerate', $1, '[]', '', 'someone', 'someone', 5, 'other', 'other', 6, 'approved') ON CONFLICT DO NOTHING`, string(request)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -226,6 +259,9 @@ func TestUnknownOutcomeOfEveryWrite(t *testing.T) {
 		}
 	}
 	want := count(t, plainURL)
+	if want["corrections"] != 1 {
+		t.Errorf("the approved run made %d corrections", want["corrections"])
+	}
 	for at, name := range map[testdb.Break]string{testdb.BeforeCommit: "before the server saw it", testdb.AfterCommit: "after it took effect"} {
 		t.Run(name, func(t *testing.T) {
 			url := testdb.New(t)

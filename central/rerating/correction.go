@@ -7,6 +7,7 @@ import (
 	"meridian/central/ledger"
 	"meridian/internal/journal"
 	"meridian/internal/money"
+	"meridian/internal/replay"
 )
 
 // Policy says what becomes of usage that was charged too little.
@@ -80,8 +81,9 @@ type Record struct {
 	Charges  []Refund     // by bucket, in the order of payment
 	Owed     money.Amount // overrun
 	Absorbed money.Amount
-	Unit     journal.Unit // of the charges, "" when there are none
-	Odd      string       // why it is not corrected, "" = it can be
+	Unit     journal.Unit  // of the charges, "" when there are none
+	Paid     []replay.Paid // by buckets, allowances' too
+	Odd      string        // why it is not corrected, "" = it can be
 }
 
 // borne takes what earlier corrections have changed off a record's charges.
@@ -165,6 +167,15 @@ func Collect(entries []ledger.Record) []Record {
 }
 
 func (r *Record) charged(e *journal.Entry) {
+	if e.Kind == journal.KindCharge {
+		r.Paid = append(r.Paid, replay.Paid{Bucket: e.Bucket, Unit: e.Unit, Amount: e.Amount})
+	}
+	if e.Kind == journal.KindCharge && !e.Unit.IsMoney() {
+		if len(r.Entry.Usage.Parts) == 0 {
+			r.Odd = "an allowance paid a part of it"
+		}
+		return // what allowances pay for stays paid by them
+	}
 	switch e.Kind {
 	case journal.KindCharge:
 		r.Charges = append(r.Charges, Refund{e.Bucket, money.Amount(e.Amount)})
@@ -179,9 +190,6 @@ func (r *Record) charged(e *journal.Entry) {
 		return
 	default:
 		return
-	}
-	if r.Unit != "" && r.Unit != e.Unit {
-		r.Odd = "an allowance paid a part of it"
 	}
 	r.Unit = e.Unit
 }

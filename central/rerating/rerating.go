@@ -13,6 +13,7 @@ import (
 	"meridian/internal/journal"
 	"meridian/internal/money"
 	"meridian/internal/rating"
+	"meridian/internal/replay"
 	"meridian/internal/tariff"
 )
 
@@ -23,6 +24,7 @@ var ErrRecord = errors.New("the record cannot be priced again")
 type Version struct {
 	*tariff.Offering
 	plan  *rating.Plan
+	parts *replay.Version
 	meter int // component that meters sessions, −1 = usage is free
 	hash  [32]byte
 	odd   string // why no record follows from its quantity by this version, "" = it may
@@ -38,11 +40,12 @@ func (v *Version) unit() tariff.Unit {
 
 // NewVersion compiles a published version.
 func NewVersion(o *tariff.Offering) (*Version, error) {
-	plan, err := rating.Compile(o, rating.Env{NoTables: true})
+	parts, err := replay.NewVersion(o)
 	if err != nil {
-		return nil, fmt.Errorf("offering %s version %d: %w", o.ID, o.Version, err)
+		return nil, err
 	}
-	v := &Version{Offering: o, plan: plan, meter: -1, hash: o.Hash()}
+	plan := parts.Plan
+	v := &Version{Offering: o, parts: parts, plan: plan, meter: -1, hash: parts.Hash()}
 	if u := o.Metering(); u != nil {
 		v.meter = plan.Component(u.Name)
 	}

@@ -17,6 +17,7 @@ import (
 	"meridian/central/store"
 	"meridian/internal/journal"
 	"meridian/internal/money"
+	"meridian/internal/replay"
 )
 
 // Bounds of one page of a run.
@@ -100,6 +101,9 @@ type run struct {
 	report   Report
 
 	epochs map[string]uint64
+	change *replay.Change // of the account at hand; nil = see oddParts
+	// oddParts is why records in parts cannot be priced by the corrected version.
+	oddParts string
 }
 
 func (s *Service) open(ctx context.Context, tx store.Tx, r Request) (*run, error) {
@@ -176,6 +180,7 @@ func (s *Service) account(ctx context.Context, tx store.Tx, x *run, account stri
 		return fault.New(fault.TooLarge, "from, to", "", fmt.Sprintf("the account has more than %d entries in the period", MaxEntries), "use a shorter period")
 	}
 	x.report.Accounts++
+	x.compare()
 	var fresh []Correction
 	for _, rec := range Collect(entries) {
 		c, ok, err := s.record(ctx, tx, x, rec, made)
@@ -203,6 +208,7 @@ func (s *Service) record(ctx context.Context, tx store.Tx, x *run, rec Record, m
 	u := rec.Entry.Usage
 	var priced Priced
 	upTo := int64(0)
+	inParts, more, odd := x.parts(&rec) // those corrected before too: a session's records hang on each other
 	switch {
 	case rec.Entry.Kind == journal.KindQuarantine:
 		if !x.Late || rec.Entry.Account == "" || x.new.meter < 0 {
@@ -220,6 +226,8 @@ func (s *Service) record(ctx context.Context, tx store.Tx, x *run, rec Record, m
 		return c, false, nil
 	case u.TariffHash != x.old.hash:
 		rec.Odd = "it was rated by other content than the catalog has"
+	case inParts:
+		rec.Odd, priced.Amount = cmp.Or(rec.Odd, odd), charges(u)+more
 	default:
 		priced, err = x.new.PriceAfter(x.old, rec.Entry.Session.Start, u)
 	}

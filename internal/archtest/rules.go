@@ -66,7 +66,7 @@ func importTable() []importRule {
 		{"central/embedded", nil, "a supervisor knows no billing"},
 		{"central/fault", nil, "errors of every domain's making"},
 		{"central/store", with(sharedCore, "central/fault"), "the transaction runner knows no domain"},
-		{"central/store/storetest", with(sharedCore, "internal/why", "central/...", "replication/..."), "the contract that every backend passes, through the services"},
+		{"central/store/storetest", with(sharedCore, "internal/replay", "internal/why", "central/...", "replication/..."), "the contract that every backend passes, through the services"},
 		{"central/feed", with(sharedCore, "central/store", "central/fault"), "changes of every domain pass through it"},
 		{"central/regions", with(domains(), "replication/...", "proto/..."), "it ends the link"},
 		{"central/api", with(domains(), "central/regions", "proto/..."), "it speaks to services, not to SQL"},

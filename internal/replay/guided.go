@@ -20,15 +20,16 @@ type guide struct {
 	at    int   // in list
 	done  int64 // of list[at], counts
 	spent money.Amount
-	cash  *[]Paid // of money, that is left; nil = not asked for
+	cash  *[]Paid // of money, that is left
+	even  bool    // a run of counts lies evenly over its part of the report's time
 
 	use  rating.Use
 	left int64
 }
 
 // follow prices a record's parts by their own slices, from the states that stand in
-// the jobs. With cash, what is given is paid bucket by bucket as it was.
-func (v *Version) follow(list []job, parts []journal.UsagePart, cash []Paid) (Result, error) {
+// the jobs; the cash that is given pays bucket by bucket as it did.
+func (v *Version) follow(list []job, cash []Paid, even bool) (Result, error) {
 	out := Result{Parts: make([]Part, len(list))}
 	guides := make([]guide, len(list))
 	most := 0
@@ -36,7 +37,7 @@ func (v *Version) follow(list []job, parts []journal.UsagePart, cash []Paid) (Re
 		j := &list[i]
 		p := &out.Parts[i]
 		*p = Part{Component: j.component, Zone: v.Plan.ZoneName(j.component, j.zone), Before: j.before, After: j.before.clone()}
-		guides[i] = guide{v: v, p: p, ctx: rating.Context{Component: j.component, Zone: j.zone, Start: j.start}, list: parts[i].Slices, cash: &cash}
+		guides[i] = guide{v: v, p: p, ctx: rating.Context{Component: j.component, Zone: j.zone, Start: j.start}, list: j.slices, cash: &cash, even: even}
 		most = max(most, len(j.uses))
 	}
 	for n := range most {
@@ -71,7 +72,7 @@ func (g *guide) take(u rating.Use) error {
 		switch {
 		case allowance != "":
 			g.cover(allowance, min(run, g.left))
-		case g.v.Plan.Unit(g.ctx.Component) == tariff.Seconds || run >= g.left && len(*g.cash) == 0:
+		case g.even || g.v.Plan.Unit(g.ctx.Component) == tariff.Seconds || run >= g.left && len(*g.cash) == 0:
 			err = g.price(min(run, g.left))
 		default:
 			err = g.pay(run)
@@ -125,6 +126,11 @@ func (g *guide) part(n int64) rating.Use {
 	if u.To > u.From && u.Quantity > 0 && g.left < u.Quantity {
 		if done, err := money.MulDiv(u.Quantity-g.left, u.To-u.From, u.Quantity, money.Floor); err == nil {
 			u.From += done
+		}
+	}
+	if g.even && n < g.left {
+		if done, err := money.MulDiv(n, u.To-u.From, g.left, money.Floor); err == nil {
+			u.To = u.From + done
 		}
 	}
 	u.Quantity = n

@@ -87,7 +87,7 @@ func (v *Version) Record(start int64, u *journal.UsageRecord, paid []Paid) (r Re
 			return r, false, err
 		}
 		if try == 1 {
-			r, err = v.follow(list, u.Parts, cashOf(u, paid))
+			r, err = v.follow(list, cashOf(u, paid), false)
 		} else {
 			r, err = v.run(list, v.wallet(u, paid, try == 0))
 		}
@@ -152,6 +152,7 @@ type job struct {
 	start     int64
 	before    State
 	uses      []rating.Use
+	slices    []journal.PaidSlice
 }
 
 func (v *Version) jobs(parts []journal.UsagePart) ([]job, error) {
@@ -162,7 +163,7 @@ func (v *Version) jobs(parts []journal.UsagePart) ([]job, error) {
 		if c < 0 {
 			return nil, fmt.Errorf("%w: version %d has no component %q", ErrRecord, v.Version, p.Component)
 		}
-		j := job{component: c, zone: v.Plan.ZoneNamed(c, p.Zone), start: p.Start, before: State{Tally: p.Before}, uses: p.Uses}
+		j := job{component: c, zone: v.Plan.ZoneNamed(c, p.Zone), start: p.Start, before: State{Tally: p.Before}, uses: p.Uses, slices: p.Slices}
 		for _, d := range p.Draws {
 			j.before.Draws = append(j.before.Draws, charging.Draw(d))
 		}

@@ -61,3 +61,45 @@ func TestRecordByHand(t *testing.T) {
 		t.Errorf("a component that the version lacks: %v", err)
 	}
 }
+
+// Records of a session are compared from its first on; versions whose allowances or
+// components are not the same are refused by name.
+func TestChangeRefuses(t *testing.T) {
+	old := version(t, nil)
+	c, err := NewChange(old, version(t, func(o *tariff.Offering) { o.Version = 2 }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := journal.SessionKey{NAS: "n", ID: "x"}
+	u := func(number uint32, before int64) *journal.UsageRecord {
+		return &journal.UsageRecord{Number: number, Parts: []journal.UsagePart{{Component: "data", Before: rating.Tally{State: rating.State{Quantity: before}},
+			Uses: []rating.Use{{Quantity: mb}}, Slices: []journal.PaidSlice{{Quantity: mb}}}}}
+	}
+	if _, err := c.Record(key, u(2, mb)); !errors.Is(err, ErrRecord) {
+		t.Errorf("a record without those before it: %v", err)
+	}
+	for n, before := range []int64{0, mb} {
+		if more, err := c.Record(key, u(uint32(n+1), before)); more != 0 || err != nil {
+			t.Errorf("record %d by the same prices: %s, %v", n+1, more, err)
+		}
+	}
+	if _, err := c.Record(key, u(4, 3*mb)); !errors.Is(err, ErrRecord) {
+		t.Errorf("a record after a gap: %v", err)
+	}
+	counted := u(1, 0)
+	counted.Parts[0].Period = 5
+	if _, err := c.Record(key, counted); !errors.Is(err, ErrRecord) {
+		t.Errorf("a record counted by period: %v", err)
+	}
+	for what, edit := range map[string]func(*tariff.Offering){
+		"a larger allowance":  func(o *tariff.Offering) { o.Allowances[0].Amount++ },
+		"another allowance":   func(o *tariff.Offering) { o.Allowances[0].Name = "bundle" },
+		"no allowance":        func(o *tariff.Offering) { o.Allowances = nil },
+		"other windows":       func(o *tariff.Offering) { o.Windows[0].To = 7 * 3600 },
+		"a component without": func(o *tariff.Offering) { o.Usage[0].Name = "octets" },
+	} {
+		if _, err := NewChange(old, version(t, edit)); !errors.Is(err, ErrRecord) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}

@@ -32,6 +32,7 @@ func Run(t *testing.T, open Opener) {
 		"usage":              testUsage,
 		"why":                testWhy,
 		"rerating_late":      testReratingLate,
+		"rerating_parts":     testReratingParts,
 		"subscribe":          testSubscribe,
 		"subscribe_batch":    testSubscribeBatch,
 		"password":           testPassword,
