@@ -139,8 +139,8 @@ func (t ledgerStore) TotalsBefore(ctx context.Context, account string, unit jour
 func (t ledgerStore) OwedBefore(ctx context.Context, account string, unit journal.Unit, before int64) (int64, error) {
 	return row(ctx, t.tx, "overrun and fees owed", pgx.RowTo[int64], `SELECT coalesce(sum(p.amount), 0)::INT8
 		FROM ledger_entries AS e JOIN postings AS p ON p.source = 'entry/' || e.region || '/' || e.epoch::TEXT || '/' || e.seq::TEXT
-		WHERE e.account = $1 AND e.account <> '' AND e.at_us < $2 AND e.unit = $3 AND e.kind IN ($4, $6) AND NOT e.suspense AND p.account = $5`,
-		account, before, string(unit), int16(journal.KindOverrun), journal.Receivable+account, int16(journal.KindOwed))
+		WHERE e.account = $1 AND e.account <> '' AND e.at_us < $2 AND e.unit = $3 AND e.kind IN ($4, $6, $7) AND NOT e.suspense AND p.account = $5`,
+		account, before, string(unit), int16(journal.KindOverrun), journal.Receivable+account, int16(journal.KindOwed), int16(journal.KindReversed))
 }
 
 // scanRecord reads region, epoch, seq, raw, hash.

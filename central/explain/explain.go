@@ -133,7 +133,7 @@ func (s *Service) entry(ctx context.Context, tx store.Tx, p ledger.Place, l why.
 func (s *Service) question(ctx context.Context, tx store.Tx, e *journal.Entry) (*why.Question, error) {
 	q := &why.Question{Entry: e, Names: map[string]string{}}
 	switch e.Kind {
-	case journal.KindUsage, journal.KindCharge, journal.KindOverrun, journal.KindRefund:
+	case journal.KindUsage, journal.KindCharge, journal.KindOverrun, journal.KindRefund, journal.KindReversed:
 		return q, s.ofUsage(ctx, tx, q)
 	case journal.KindRecurring, journal.KindOneTime, journal.KindOwed, journal.KindCredit:
 		return q, s.ofFee(ctx, tx, q)

@@ -125,7 +125,7 @@ func (k *known) accept(e *journal.Entry, prev journal.Hash, sums map[string]buck
 	case e.Kind == journal.KindEpoch:
 		return epochFault(e, prev)
 	case !touchesLease(e.Kind):
-		if (e.Kind == journal.KindOverrun || e.Kind == journal.KindOwed) && (e.Account == "" || e.Unit == "") && e.Amount > 0 {
+		if (e.Kind == journal.KindOverrun || e.Kind == journal.KindReversed || e.Kind == journal.KindOwed) && (e.Account == "" || e.Unit == "") && e.Amount > 0 {
 			return e.Kind.String() + " names no account or unit"
 		}
 		if e.Account != "" && !k.accounts[e.Account] {

@@ -185,7 +185,7 @@ func (r *Record) charged(e *journal.Entry) {
 		} else {
 			r.Owed += money.Amount(e.Amount)
 		}
-	case journal.KindRefund:
+	case journal.KindRefund, journal.KindReversed:
 		r.Odd = "its cut gave something back itself"
 		return
 	default:

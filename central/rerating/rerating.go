@@ -59,6 +59,8 @@ func NewVersion(o *tariff.Offering) (*Version, error) {
 	case meters == 0: // whatever else it has, usage costs nothing
 	case meters > 1:
 		v.odd = "the corrected version meters it by more than one component"
+	case plan.Falls(v.meter):
+		v.odd = "the corrected version prices all usage by the tier that it reaches"
 	case len(o.Allowances) > 0:
 		v.odd = "the corrected version has allowances"
 	case plan.Zoned(v.meter):

@@ -102,11 +102,15 @@ func post(e *journal.Entry, source string, own func(code string) string, regionC
 	case journal.KindRepaid:
 		move(prepaid(), own(journal.OfflineAllowance))
 		out.Delta.P = e.Amount
-	case journal.KindOverrun:
+	case journal.KindOverrun, journal.KindReversed:
+		bearer := own(journal.Receivable)
 		if e.Detail == DetailAbsorbed {
-			move(own(journal.OverrunAbsorbed), journal.RevenueUsage)
+			bearer = own(journal.OverrunAbsorbed)
+		}
+		if e.Kind == journal.KindOverrun {
+			move(bearer, journal.RevenueUsage)
 		} else {
-			move(own(journal.Receivable), journal.RevenueUsage)
+			move(journal.RevenueUsage, bearer)
 		}
 	case journal.KindEpoch, journal.KindUsage, journal.KindQuarantine, journal.KindOrder, journal.KindNASTotals, journal.KindNotice:
 	}

@@ -169,8 +169,11 @@ func line(e *journal.Entry) (l Line, ok bool) {
 		l.Kind, l.Amount = LineBorrowed, amount
 	case journal.KindRepaid:
 		l.Kind, l.Amount = LineRepaid, -amount
-	case journal.KindOverrun:
+	case journal.KindOverrun, journal.KindReversed:
 		l.Kind, l.Text = LineOverrun, e.Ref
+		if e.Kind == journal.KindReversed { // usage became cheaper than what nothing had paid of it
+			amount = -amount
+		}
 		if e.Detail == "absorbed" {
 			l.Absorbed = amount
 		} else {

@@ -177,10 +177,14 @@ func (s *State) expire(sub *Subscription, b *balance.Bucket, now int64) {
 	case now < end:
 		s.wakeRenewal(sub, end)
 	default:
-		s.beforeBucket(b)
-		n := b.Available()
-		b.Expire(n)
-		s.emit(journal.Entry{Kind: journal.KindExpired, Account: b.Account, Subscription: sub.ID, Bucket: b.ID, Unit: b.Unit, Amount: n,
-			Detail: b.Made.Allowance, Ref: fmt.Sprintf("%s/%d", sub.ID, b.Made.From)})
+		s.lapse(b, sub.ID, b.Available())
 	}
+}
+
+// lapse ends n of what is left of a bucket that was made here.
+func (s *State) lapse(b *balance.Bucket, subscription string, n int64) {
+	s.beforeBucket(b)
+	b.Expire(n)
+	s.emit(journal.Entry{Kind: journal.KindExpired, Account: b.Account, Subscription: subscription, Bucket: b.ID, Unit: b.Unit, Amount: n,
+		Detail: b.Made.Allowance, Ref: fmt.Sprintf("%s/%d", subscription, b.Made.From)})
 }

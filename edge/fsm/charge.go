@@ -48,8 +48,13 @@ func (s *State) use(sess *Session, from int64, d session.Delta) {
 			s.Anomalies++
 		}
 	}
-	if x := sess.rated; x != nil && (x.refund > 0 || x.full()) {
+	x := sess.rated
+	if x != nil && (len(x.back) > 0 || x.full()) {
 		s.cut(sess)
+	}
+	if x != nil && x.freed {
+		x.freed = false
+		s.freed(sess.Account) // what was borrowed and is not spent after all is repaid first
 	}
 }
 

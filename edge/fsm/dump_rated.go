@@ -5,6 +5,7 @@ import (
 	"meridian/internal/canon"
 	"meridian/internal/charging"
 	"meridian/internal/journal"
+	"meridian/internal/money"
 )
 
 // appendRated writes how a session is rated that is not plain.
@@ -13,7 +14,6 @@ func appendRated(w *canon.Writer, x *rated) {
 	if x == nil {
 		return
 	}
-	w.Varint(x.refund)
 	w.Uvarint(uint64(len(x.parts)))
 	for i := range x.parts {
 		p := &x.parts[i]
@@ -22,6 +22,7 @@ func appendRated(w *canon.Writer, x *rated) {
 		w.String(p.zoneName)
 		journal.AppendTally(w, &p.tally)
 		journal.AppendTally(w, &p.before)
+		appendLedger(w, p.owed, p.payers)
 		journal.AppendDraws(w, drawsOf(p.draws))
 		journal.AppendDraws(w, drawsOf(p.drawn))
 		journal.AppendUses(w, p.uses)
@@ -33,9 +34,10 @@ func readRated(r *canon.Reader, t *texts) *rated {
 	if !r.Bool() {
 		return nil
 	}
-	x := &rated{refund: r.Varint()}
-	for n := r.Count(38); n > 0; n-- {
+	x := &rated{}
+	for n := r.Count(40); n > 0; n-- {
 		p := ratedPart{component: t.one(r.String()), start: r.Varint(), zoneName: t.one(r.String()), tally: journal.ReadTally(r), before: journal.ReadTally(r)}
+		p.owed, p.payers = readLedger(r)
 		p.draws, p.drawn = readDraws(r), readDraws(r)
 		p.uses, p.slices = journal.ReadUses(r), journal.ReadPaid(r)
 		for i := range p.slices {
@@ -51,6 +53,28 @@ func readDraws(r *canon.Reader) (out []charging.Draw) {
 		out = append(out, charging.Draw(d))
 	}
 	return out
+}
+
+// appendLedger writes who bears what a price that may fall has charged.
+func appendLedger(w *canon.Writer, owed money.Amount, payers []charging.Payer) {
+	w.Varint(int64(owed))
+	w.Uvarint(uint64(len(payers)))
+	for i := range payers {
+		p := &payers[i]
+		w.String(p.Bucket)
+		w.Varint(int64(p.Amount))
+		w.Bool(p.Given)
+		w.Varint(p.Since)
+		w.Bool(p.Loan)
+	}
+}
+
+func readLedger(r *canon.Reader) (owed money.Amount, payers []charging.Payer) {
+	owed = money.Amount(r.Varint())
+	for n := r.Count(5); n > 0; n-- {
+		payers = append(payers, charging.Payer{Bucket: r.String(), Amount: money.Amount(r.Varint()), Given: r.Bool(), Since: r.Varint(), Loan: r.Bool()})
+	}
+	return owed, payers
 }
 
 // appendMade writes what is known of a bucket that was made here.

@@ -6,6 +6,7 @@ import (
 	"meridian/edge/session"
 	"meridian/internal/charging"
 	"meridian/internal/journal"
+	"meridian/internal/money"
 	"meridian/internal/rating"
 	"meridian/internal/verify"
 )
@@ -13,8 +14,9 @@ import (
 // rated is how a session is rated whose offering is more than one plain price. It
 // is not there for others: most sessions cost no memory for it.
 type rated struct {
-	parts  []ratedPart // by version.meters
-	refund int64       // micro-units to give back with the cut that follows
+	parts []ratedPart // by version.meters
+	back  []back      // what the cut gives back that follows in the same command: not part of the state
+	freed bool        // money became free in this command: nor is this
 }
 
 // ratedPart is the state of one usage component of a session.
@@ -25,6 +27,8 @@ type ratedPart struct {
 	zoneName  string
 	tally     rating.Tally
 	draws     []charging.Draw
+	owed      money.Amount // who bears the tally's charge, where the price may fall: charging.Ledger
+	payers    []charging.Payer
 	before    rating.Tally // tally and draws at the last cut
 	drawn     []charging.Draw
 	uses      []rating.Use // since then
@@ -118,12 +122,7 @@ func drawsOf(draws []charging.Draw) (out []journal.Draw) {
 // cutParts writes what the cut gives back, and begins the next.
 func (s *State) cutParts(sess *Session, o *version, base journal.Entry) {
 	x := sess.rated
-	if x.refund > 0 {
-		e := base
-		e.Kind, e.Unit, e.Amount = journal.KindRefund, journal.Unit(o.Currency), x.refund
-		s.refund(e)
-		x.refund = 0
-	}
+	s.emitBack(x, o, base)
 	for i := range x.parts {
 		p := &x.parts[i]
 		p.before, p.drawn, p.uses, p.slices = p.tally, slices.Clone(p.draws), nil, nil

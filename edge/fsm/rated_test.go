@@ -98,7 +98,7 @@ func TestAFallingVolumePriceIsGivenBack(t *testing.T) {
 	r.acct(command.Interim, "s1", t0, 6000, 1_100_000_000)
 	r.reloaded()
 	r.acct(command.Stop, "s1", t0, 6600, 1_200_000_000)
-	r.want("paid", r.paid(), "1:900000000=9000000, charge 9000000, 2:200000000=-4600000, refund 4600000, 2:100000000=400000, charge 400000")
+	r.want("paid", r.paid(), "1:900000000=9000000, charge 9000000, 1:100000000=1000000, 2:100000000=-5600000, refund 4600000, 2:100000000=400000, charge 400000")
 	r.want("left", r.available(), 20*eur-4_800_000)
 }
 
@@ -130,7 +130,7 @@ func TestARefundNeverGoesIntoAnExpiredBucket(t *testing.T) {
 }
 
 // What money for good has paid does not come back into a bonus that ends tomorrow.
-func TestARefundGoesToWhatLastsLongest(t *testing.T) {
+func TestARefundGoesToWhoPaid(t *testing.T) {
 	r := newRegion(t, 20*eur, volumes())
 	r.login("s1")
 	r.acct(command.Start, "s1", t0, 0, 0)

@@ -302,7 +302,7 @@ func (s *State) conclude(sub *Subscription, p *contract.Plan, list []contract.Ch
 			s.payCharge(sub, journal.Unit(p.Currency), buckets, c, true)
 			continue
 		}
-		s.refund(journal.Entry{Kind: journal.KindCredit, Account: sub.Account, Subscription: sub.ID, Unit: journal.Unit(p.Currency), Amount: int64(c.Amount),
+		s.refund(s.longest(sub.Account, journal.Unit(p.Currency)), journal.Entry{Kind: journal.KindCredit, Account: sub.Account, Subscription: sub.ID, Unit: journal.Unit(p.Currency), Amount: int64(c.Amount),
 			Ref: chargeRef(sub.ID, c), Detail: chargeDetail(c)})
 	}
 	sub.PaidUntil = sub.Contract.PaidUntil(p)

@@ -263,6 +263,12 @@ func (s *State) releaseHold(hold *[]verify.Part, account string) {
 		b.Release(p.Amount)
 	}
 	*hold = nil
+	s.freed(account)
+}
+
+// freed lets an account's money that has become free serve what is owed first, then
+// what lapsed.
+func (s *State) freed(account string) {
 	for _, b := range s.bucketsOf(account) {
 		s.settle(b)
 	}

@@ -9,7 +9,6 @@ import (
 	"meridian/edge/session"
 	"meridian/internal/charging"
 	"meridian/internal/journal"
-	"meridian/internal/money"
 	"meridian/internal/rating"
 	"meridian/internal/tariff"
 	"meridian/internal/verify"
@@ -32,6 +31,7 @@ func (s *State) fill(sub *Subscription, o *version, hold []verify.Part) *chargin
 	t := &s.till
 	all := s.bucketsOf(sub.Account)
 	t.wallet.Buckets, t.buckets, t.limits = t.wallet.Buckets[:0], t.buckets[:0], t.limits[:0]
+	t.wallet.At(s.seconds())
 	own := s.own[sub.ID]
 	t.buckets = slices.Grow(t.buckets, 2*len(all)+len(own)) // pointers into it are kept
 	t.limits = slices.Grow(t.limits, len(all))
@@ -55,7 +55,7 @@ func (s *State) fill(sub *Subscription, o *version, hold []verify.Part) *chargin
 	}
 	for _, b := range all {
 		if loan := b.Allowance - b.Debt(); loan > 0 && b.Unit == journal.Unit(o.Currency) && b.Made == nil {
-			t.add(charging.Bucket{ID: b.ID, Name: tariff.MoneyBalance, Unit: tariff.Money, Priority: math.MaxInt, Expires: b.Expires, Value: loan})
+			t.add(charging.Bucket{ID: b.ID, Name: tariff.MoneyBalance, Unit: tariff.Money, Priority: math.MaxInt, Expires: b.Expires, Value: loan, Loan: true})
 		}
 	}
 	return &t.wallet
@@ -78,7 +78,7 @@ func (s *State) purse(b *balance.Bucket, sub *Subscription, o *version) (chargin
 		if a.Name != b.Made.Allowance && (a.Shared == nil || a.Shared.Pool != b.Made.Pool) || (a.Shared != nil) != (b.Made.Pool != "") || b.Unit != unitOf(o, a) {
 			continue
 		}
-		x.Name, x.Unit, x.Terms, x.Given = a.Name, a.Unit, o.terms[i], b.Made.Given
+		x.Name, x.Unit, x.Terms, x.Given, x.Since = a.Name, a.Unit, o.terms[i], b.Made.Given, b.Made.From
 		if a.Shared != nil && a.Shared.PerChild > 0 {
 			t := &s.till
 			t.limits = append(t.limits, charging.Limit{Left: max(a.Shared.PerChild-b.Made.UsedBy(sub.ID), 0)})
@@ -96,6 +96,7 @@ func (s *State) sitting(sess *Session, o *version, i int) (*charging.Session, er
 	if sess.rated != nil {
 		p := &sess.rated.parts[i]
 		c.Context.Start, c.Context.Zone, c.State, c.Draws = p.start, p.zone, p.tally, slices.Clone(p.draws)
+		c.Owed, c.Payers = p.owed, slices.Clone(p.payers)
 		return c, nil
 	}
 	var err error
@@ -114,7 +115,7 @@ func (s *State) useBy(sess *Session, sub *Subscription, o *version, i int, from 
 	if err != nil {
 		return false
 	}
-	before, r := c.State.Charged, &s.till.result
+	r := &s.till.result
 	w := s.fill(sub, o, sess.Hold)
 	if err := charging.Debit(o.plan, c, w, u, charging.Owe, r); err != nil {
 		return false
@@ -126,23 +127,14 @@ func (s *State) useBy(sess *Session, sub *Subscription, o *version, i int, from 
 		}
 	} else {
 		p := &sess.rated.parts[i]
-		p.tally, p.draws = c.State, c.Draws
+		p.tally, p.draws, p.owed, p.payers = c.State, c.Draws, c.Owed, c.Payers
 		p.note(u, r.Slices, w, o.windowed())
 	}
-	owed := c.State.Charged - before - r.Overrun
+	s.giveBack(sess, o, i, r)
 	for _, x := range r.Payments {
-		b := s.buckets.get(x.Bucket)
-		if x.Unit == tariff.Money {
-			owed -= money.Amount(x.Amount)
-		}
 		if x.Amount > 0 {
-			s.pay(sess, b, x.Amount)
-		} else {
-			s.unpay(sess, b, -x.Amount)
+			s.pay(sess, s.buckets.get(x.Bucket), x.Amount)
 		}
-	}
-	if owed < 0 { // cheaper than before, and there is no bucket from which usage is paid now
-		s.unpay(sess, nil, -int64(owed))
 	}
 	if r.Overrun > 0 {
 		s.overrun(sess, o, o.meters[i], r.Unpaid, r.Overrun)
@@ -150,28 +142,11 @@ func (s *State) useBy(sess *Session, sub *Subscription, o *version, i int, from 
 	return true
 }
 
-// unpay gives back: first what the session has taken from the bucket since its
-// last cut, then by a refund with the cut that follows.
-func (s *State) unpay(sess *Session, b *balance.Bucket, amount int64) {
-	for i := range sess.Pending {
-		p := &sess.Pending[i]
-		if from := s.buckets.get(p.Bucket); amount > 0 && p.Amount > 0 && (b == nil && from.Unit.IsMoney() || from == b) {
-			n := min(p.Amount, amount)
-			s.beforeBucket(from)
-			from.Uncharge(n)
-			p.Amount -= n
-			amount -= n
-		}
-	}
-	sess.rated.refund += amount
-}
-
 // hold makes what is held of the wallet what the quota ahead costs, or as much of
 // it as can be paid, and returns for how many units that is.
 func (s *State) hold(sub *Subscription, o *version, c *charging.Session, hold *[]verify.Part) int64 {
 	now, r := s.seconds(), &s.till.result
-	trial := *c
-	trial.Draws = slices.Clone(c.Draws)
+	trial := c.Clone()
 	w := s.fill(sub, o, *hold)
 	if err := charging.Debit(o.plan, &trial, w, rating.Use{Quantity: o.Reservation.Quota, From: now, To: now}, charging.Part, r); err != nil {
 		return 0
@@ -187,8 +162,11 @@ func (s *State) hold(sub *Subscription, o *version, c *charging.Session, hold *[
 	}
 	*hold = slices.DeleteFunc(*hold, func(h verify.Part) bool { return h.Amount == 0 })
 	for _, x := range r.Payments {
-		b := s.buckets.get(x.Bucket)
-		more := max(x.Amount, 0)
+		b := s.buckets.get(x.Bucket) // "" has no peak
+		if x.Peak == 0 {
+			continue
+		}
+		more := x.Peak
 		for _, h := range *hold {
 			if h.Bucket == b.ID {
 				more -= h.Amount
@@ -200,7 +178,7 @@ func (s *State) hold(sub *Subscription, o *version, c *charging.Session, hold *[
 		}
 		addPart(hold, b.ID, b.Hold(more))
 	}
-	if len(*hold) == 0 {
+	if len(*hold) == 0 && r.Cost >= 0 {
 		return unpriced(r.Slices)
 	}
 	return r.Paid
@@ -220,7 +198,7 @@ func unpriced(slices []rating.Priced) (n int64) {
 func paidBy(payments []charging.Payment, bucket string) int64 {
 	for _, x := range payments {
 		if x.Bucket == bucket {
-			return max(x.Amount, 0)
+			return x.Peak
 		}
 	}
 	return 0

@@ -32,6 +32,8 @@ type Bucket struct {
 	Value int64
 	Held  int64
 	Given int64 // what it had when it was last given
+	Since int64 // of an allowance: when that was, Unix seconds; tells what it paid before from what it pays now
+	Loan  bool  // what may be borrowed on the bucket of this id, which may stand beside it
 
 	Terms
 	Limit *Limit // of this subscription in a shared bucket; nil = none
@@ -102,6 +104,13 @@ func order(last bool) int {
 	}
 	return -1
 }
+
+// At sets the time at which the buckets are as they are (Unix seconds): what has
+// expired by then is given nothing back. Time that goes back changes nothing.
+func (w *Wallet) At(now int64) { w.now = max(w.now, now) }
+
+// Resort puts the buckets in charging order after one's place has changed.
+func (w *Wallet) Resort() { slices.SortFunc(w.Buckets, Before) }
 
 // Add puts another bucket in its place.
 func (w *Wallet) Add(b *Bucket) {

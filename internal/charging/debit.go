@@ -14,6 +14,7 @@ type Session struct {
 	Context rating.Context
 	State   rating.Tally
 	Draws   []Draw // what allowances with a factor have paid, so that it is rounded once
+	Ledger         // who bears State.Charged, where the price may fall
 
 	// The state of the component by which a bucket rates: 1 + component.
 	OtherComponent int
@@ -28,11 +29,21 @@ type Draw struct {
 	Taken  int64
 }
 
-// Payment is what a debit took from a bucket, in the bucket's unit.
+// Clone copies the state: what is tried on the copy leaves the original as it is.
+func (s *Session) Clone() Session {
+	c := *s
+	c.Draws, c.Payers = slices.Clone(s.Draws), slices.Clone(s.Payers)
+	return c
+}
+
+// Payment is what a debit took from a bucket, in the bucket's unit; negative is what
+// it gave back to it: bucket "" is one that is made for money which has no other.
+// Peak is the most that was taken at any time on the way.
 type Payment struct {
 	Bucket string
 	Unit   tariff.Unit
 	Amount int64
+	Peak   int64
 }
 
 // Result is what a debit did.
@@ -42,11 +53,14 @@ type Result struct {
 	Cost     money.Amount // price of what money pays for, overrun included
 	Paid     int64        // quantity that buckets paid for, or that is free
 	Unpaid   int64        // quantity that they could not
-	Overrun  money.Amount // of Cost: what no bucket could pay, a fee that none could included
+	Overrun  money.Amount // of Cost: what no bucket could pay, a fee that none could included; negative is less than before
+	Lapsed   []Payment    // would be given back to an allowance whose time is over: nobody gets it
 }
 
 // Reset empties a result and keeps its memory.
-func (r *Result) Reset() { *r = Result{Slices: r.Slices[:0], Payments: r.Payments[:0]} }
+func (r *Result) Reset() {
+	*r = Result{Slices: r.Slices[:0], Payments: r.Payments[:0], Lapsed: r.Lapsed[:0]}
+}
 
 // Mode says what becomes of usage that the wallet cannot pay.
 type Mode uint8
@@ -69,7 +83,7 @@ func Debit(p *rating.Plan, s *Session, w *Wallet, u rating.Use, mode Mode, r *Re
 		return whole(p, s, w, u, r)
 	}
 	r.Reset()
-	d := debit{plan: p, s: s, w: w, use: u, r: r, mode: mode}
+	d := debit{plan: p, s: s, w: w, use: u, r: r, mode: mode, falls: p.Falls(s.Context.Component)}
 	if err := d.run(); err != nil {
 		return err
 	}
@@ -77,8 +91,7 @@ func Debit(p *rating.Plan, s *Session, w *Wallet, u rating.Use, mode Mode, r *Re
 }
 
 func whole(p *rating.Plan, s *Session, w *Wallet, u rating.Use, r *Result) error {
-	trial, probe := *s, w.Clone()
-	trial.Draws = slices.Clone(s.Draws)
+	trial, probe := s.Clone(), w.Clone()
 	if err := Debit(p, &trial, probe, u, Part, r); err != nil {
 		return err
 	}
@@ -88,13 +101,25 @@ func whole(p *rating.Plan, s *Session, w *Wallet, u rating.Use, r *Result) error
 		return ErrInsufficient
 	}
 	*s = trial
-	for i, b := range probe.Buckets {
+	made := probe.Bucket("")
+	if made != nil && w.Bucket("") != nil {
+		made = nil
+	}
+	i := 0
+	for _, b := range probe.Buckets {
+		if b == made {
+			continue
+		}
 		left := w.Buckets[i].Limit
 		*w.Buckets[i] = *b
 		if left != nil {
 			left.Left = b.Limit.Left
 			w.Buckets[i].Limit = left
 		}
+		i++
+	}
+	if made != nil {
+		w.Add(made)
 	}
 	return nil
 }
@@ -102,8 +127,7 @@ func whole(p *rating.Plan, s *Session, w *Wallet, u rating.Use, r *Result) error
 // Allowed is how much of the usage the wallet would pay for, without a change to
 // it: the longest session, the largest volume.
 func Allowed(p *rating.Plan, s *Session, w *Wallet, u rating.Use, r *Result) (int64, error) {
-	trial := *s
-	trial.Draws = slices.Clone(s.Draws)
+	trial := s.Clone()
 	if err := Debit(p, &trial, w.Clone(), u, Part, r); err != nil {
 		return 0, err
 	}
@@ -119,8 +143,9 @@ type debit struct {
 	r    *Result
 	mode Mode
 
-	left    int64 // of the usage
-	feeOwed bool
+	left   int64 // of the usage
+	unpaid int64 // of what is done: it has a price that nothing paid
+	falls  bool  // the price may fall: see fall.go
 }
 
 func (d *debit) run() error {
@@ -134,29 +159,35 @@ func (d *debit) run() error {
 		d.s.State = start
 		return err
 	}
-	for d.left > 0 {
-		progress, blocked, err := d.round()
-		if err != nil {
-			return err
-		}
-		if !progress || blocked {
-			break
-		}
-	}
-	if d.left > 0 {
-		if err := d.free(); err != nil {
-			return err
-		}
+	if err := d.walk(); err != nil {
+		return err
 	}
 	if d.left == d.use.Quantity && d.left > 0 && d.mode != Owe && d.r.Cost > 0 {
 		d.undoFee(start)
 	} else if d.left == d.use.Quantity && d.left > 0 && d.mode != Owe {
 		d.s.State = start // the event did not take place
 	}
-	d.r.Paid = d.use.Quantity - d.left
-	d.r.Unpaid = d.left
+	d.r.Unpaid = d.left + d.unpaid
+	d.r.Paid = d.use.Quantity - d.r.Unpaid
 	if d.left > 0 && d.mode == Owe {
-		return d.overrun()
+		return d.overrun(d.left)
+	}
+	return nil
+}
+
+// walk lets the buckets pay for as much as they can, then uses what costs nothing.
+func (d *debit) walk() error {
+	for d.left > 0 {
+		if err := d.fall(); err != nil {
+			return err
+		}
+		progress, blocked, err := d.round()
+		if err == nil && (!progress || blocked) {
+			progress, err = d.beyond()
+		}
+		if err != nil || !progress {
+			return err
+		}
 	}
 	return nil
 }
@@ -167,7 +198,15 @@ func (d *debit) ahead() error {
 	if n == 0 && d.left > 0 {
 		return nil
 	}
-	return d.price(n)
+	before := d.s.State.Charged
+	if err := d.price(n); err != nil {
+		return err
+	}
+	if rise := d.s.State.Charged - before; d.falls && rise != 0 { // the flat part of a period in which nothing is used
+		d.r.Overrun += rise
+		d.s.Owed += rise
+	}
+	return nil
 }
 
 // price rates n counts that cost nothing more, or whose price has no payer.
@@ -295,7 +334,7 @@ func (d *debit) within(n, seconds int64) int64 {
 // money lets a money bucket pay the price.
 func (d *debit) money(b *Bucket, seconds int64) error {
 	before := d.s.State.Charged
-	slices, state, n, err := d.plan.Fit(d.r.Slices, d.s.Context, d.s.State, d.part(d.within(d.left, seconds)), money.Amount(b.Available()))
+	slices, state, n, err := d.plan.Fit(d.r.Slices, d.s.Context, d.s.State, d.part(d.within(d.rising(), seconds)), money.Amount(b.Available()))
 	if err != nil {
 		return err
 	}
@@ -381,18 +420,27 @@ func (d *debit) pay(b *Bucket, amount int64) {
 		return
 	}
 	b.take(amount)
-	for i := range d.r.Payments {
-		if d.r.Payments[i].Bucket == b.ID {
-			d.r.Payments[i].Amount += amount
-			return
-		}
+	if d.falls && b.Unit == tariff.Money {
+		d.s.paid(b, money.Amount(amount))
 	}
-	d.r.Payments = append(d.r.Payments, Payment{b.ID, b.Unit, amount})
+	d.note(b, amount)
+}
+
+// note adds to what a bucket has paid in this debit.
+func (d *debit) note(b *Bucket, amount int64) {
+	i := slices.IndexFunc(d.r.Payments, func(p Payment) bool { return p.Bucket == b.ID })
+	if i < 0 {
+		i = len(d.r.Payments)
+		d.r.Payments = append(d.r.Payments, Payment{Bucket: b.ID, Unit: b.Unit})
+	}
+	p := &d.r.Payments[i]
+	p.Amount += amount
+	p.Peak = max(p.Peak, p.Amount)
 }
 
 // free uses what costs nothing and needs no bucket.
 func (d *debit) free() error {
-	slices, state, n, err := d.plan.Fit(d.r.Slices, d.s.Context, d.s.State, d.part(d.left), 0)
+	slices, state, n, err := d.plan.Fit(d.r.Slices, d.s.Context, d.s.State, d.part(d.rising()), 0)
 	if err != nil || n == 0 {
 		return err
 	}
@@ -401,10 +449,10 @@ func (d *debit) free() error {
 	return nil
 }
 
-// overrun prices what is left in full; nobody pays it.
-func (d *debit) overrun() error {
+// overrun prices n counts in full; nobody pays them.
+func (d *debit) overrun(n int64) error {
 	before := d.r.Cost
-	if err := d.price(d.left); err != nil {
+	if err := d.price(n); err != nil {
 		return err
 	}
 	d.r.Overrun += d.r.Cost - before

@@ -71,6 +71,7 @@ func (w *Wallet) change(b *Bucket, at int64, why Why, moved []Moved) []Moved {
 		b.Value = b.Held // a reservation may still end within it
 	case at > b.From:
 		b.renew()
+		b.Since = at
 	}
 	if b.Value != before {
 		moved = append(moved, Moved{b.ID, at, why, b.Value - before})

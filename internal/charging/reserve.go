@@ -1,7 +1,7 @@
 package charging
 
 import (
-	"slices"
+	"math"
 
 	"meridian/internal/invariant"
 	"meridian/internal/rating"
@@ -21,7 +21,12 @@ func Reserve(p *rating.Plan, s *Session, w *Wallet, u rating.Use, until int64, r
 	if err != nil {
 		return Reservation{}, err
 	}
-	out := Reservation{Parts: slices.Clone(r.Payments), Quantity: n, Until: until}
+	out := Reservation{Quantity: n, Until: until}
+	for _, x := range r.Payments { // what a price that falls gives back on the way is not there before
+		if x.Peak > 0 {
+			out.Parts = append(out.Parts, Payment{Bucket: x.Bucket, Unit: x.Unit, Amount: x.Peak})
+		}
+	}
 	for _, part := range out.Parts {
 		b := w.Bucket(part.Bucket)
 		b.Held += part.Amount
@@ -46,7 +51,7 @@ func (w *Wallet) Release(t int64, r *Reservation) (expired []Payment) {
 		if !b.Live(t) && b.From <= t {
 			n := min(part.Amount, b.Value)
 			b.Value -= n
-			expired = append(expired, Payment{b.ID, b.Unit, n})
+			expired = append(expired, Payment{Bucket: b.ID, Unit: b.Unit, Amount: n})
 		}
 		b.check()
 	}
@@ -72,14 +77,14 @@ func Capture(p *rating.Plan, s *Session, w *Wallet, u rating.Use, t int64, res *
 		}
 		if !b.Live(t) {
 			gone = append(gone, life{b, b.Expires, b.Voided})
-			b.Expires, b.Voided = 0, 0
+			b.Expires, b.Voided = math.MaxInt64, 0
 		}
 	}
 	err = Debit(p, s, w, u, Owe, r)
 	for _, g := range gone {
 		g.b.Expires, g.b.Voided = g.expires, g.voided
 		if g.b.Value > g.b.Held {
-			expired = append(expired, Payment{g.b.ID, g.b.Unit, g.b.Value - g.b.Held})
+			expired = append(expired, Payment{Bucket: g.b.ID, Unit: g.b.Unit, Amount: g.b.Value - g.b.Held})
 			g.b.Value = g.b.Held
 		}
 	}

@@ -49,6 +49,7 @@ const (
 	KindOneTime                    // raises S: a one-time charge, Ref as of a fee
 	KindCredit                     // raises T: given back of a fee, Ref as of the fee's unused part
 	KindOwed                       // a fee for service that was used, which no bucket could pay: Ref as of a fee
+	KindReversed                   // overrun that is not owed any more: usage became cheaper (volume tiers); of a cut, Ref and Detail as of the overrun
 	kindEnd
 )
 
@@ -56,6 +57,7 @@ var kindNames = [...]string{
 	"", "epoch", "usage", "charge", "recurring", "order_debit", "taken", "returned",
 	"borrowed", "repaid", "overrun", "quarantine", "order", "nas_totals",
 	"given", "expired", "refund", "notice", "one_time", "credit", "owed",
+	"overrun_reversed",
 }
 
 // String returns the kind's name as it stands in the database.

@@ -282,7 +282,14 @@ func (p *Plan) Dearest(component int, quantity int64) (money.Amount, error) {
 					worst = one
 				}
 			}
+			jumps, err := c.jumps(r)
+			if err != nil {
+				return 0, err
+			}
 			total, err := money.Add(sum.Whole, worst.Whole)
+			if err == nil {
+				total, err = money.Add(total, jumps)
+			}
 			if err != nil {
 				return 0, err
 			}

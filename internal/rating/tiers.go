@@ -51,6 +51,44 @@ func (w *walk) volume(u Use) error {
 	return nil
 }
 
+// Falls tells whether a component's price may fall: its tiers are of volume, so that
+// all of its usage is priced anew at each of them.
+func (p *Plan) Falls(component int) bool { return p.components[component].volume }
+
+// TierLeft is how much more usage is free, and how much after it is priced by the
+// volume tier that s has reached: both 0 when the next count begins another tier.
+func (p *Plan) TierLeft(c Context, s Tally) (free, priced int64) {
+	w := walk{plan: p, c: &p.components[c.Component], ctx: c, s: s}
+	r := w.c.zones[c.Zone].always
+	if r == nil {
+		return 0, math.MaxInt64
+	}
+	have, i := s.Quantity-s.Free, 0
+	for r.segments[i].to < have {
+		i++
+	}
+	return w.free(math.MaxInt64), r.segments[i].to - have
+}
+
+// jumps is what the price can rise by at once, in all, where volume tiers begin.
+func (c *component) jumps(r *rate) (sum money.Amount, err error) {
+	w := walk{c: c}
+	for i := 1; c.volume && i < len(r.segments); i++ {
+		var before, after Tally
+		end := r.segments[i].from
+		if _, ok := w.volumeState(r, &before, end); !ok {
+			return 0, money.ErrOverflow
+		}
+		if _, ok := w.volumeState(r, &after, end+1); !ok {
+			return 0, money.ErrOverflow
+		}
+		if sum, err = money.Add(sum, max(after.total(c)-before.total(c), 0)); err != nil {
+			return 0, err
+		}
+	}
+	return sum, nil
+}
+
 // volumeState makes s the state after more paid usage and gives the tier.
 func (w *walk) volumeState(r *rate, s *Tally, more int64) (int, bool) {
 	total := s.Quantity - s.Free + more

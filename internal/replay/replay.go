@@ -235,6 +235,7 @@ func (v *Version) run(list []job, w *charging.Wallet) (Result, error) {
 				continue
 			}
 			s := charging.Session{Context: rating.Context{Component: j.component, Zone: j.zone, Start: j.start}, State: p.After.Tally, Draws: p.After.Draws}
+			s.Owed = s.State.Charged // who bore it a record does not say; the price does not depend on it
 			if err := charging.Debit(v.Plan, &s, w, j.uses[n], charging.Owe, &r); err != nil {
 				return out, fmt.Errorf("%w: %w", ErrRecord, err)
 			}

@@ -95,6 +95,10 @@ func (a *auditor) take(b *books, e *journal.Entry) error {
 	case journal.KindOverrun:
 		b.taken[b.stretch[e.Session]] += e.Amount
 		b.overrun += e.Amount
+	case journal.KindReversed:
+		b.taken[b.stretch[e.Session]] -= e.Amount
+	case journal.KindRefund:
+		b.taken[b.stretch[e.Session]] -= e.Amount
 	case journal.KindOrderDebit:
 		b.debited[e.Ref] += e.Amount
 	case journal.KindOrder:

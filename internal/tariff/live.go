@@ -41,16 +41,14 @@ func (o *Offering) Live() error {
 }
 
 // Publishable reports what keeps an offering from being published, each a *Fault:
-// what Live reports, and volume tiers. Edges rate those, but what a falling price
-// gives back is not settled rightly where the wallet ran dry on the way.
+// what Live reports, and volume tiers that are counted by period. Who paid, and so
+// gets back what a fall gives, is known to edges by session.
 func (o *Offering) Publishable() error {
 	faults := []error{o.Live()}
 	c := check{faults: &faults}
 	for i := range o.Usage {
-		for j := range o.Usage[i].Rates {
-			at := c.in("usage[%d].rates[%d]", i, j)
-			at.need(o.Usage[i].Rates[j].Mode != Volume, "mode", Volume, "what a falling price gives back to an empty wallet is not settled yet: use graduated")
-		}
+		u := &o.Usage[i]
+		c.in("usage[%d]", i).need(!u.volume() || u.Counted != ByPeriod, "counted", u.Counted, "who paid is known by session: count volume tiers by session, or use graduated tiers")
 	}
 	return errors.Join(faults...)
 }

@@ -1,7 +1,9 @@
 package tariff
 
 import (
+	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,7 +39,7 @@ func converged() *Offering {
 		{Name: "calls", Service: "voice", Unit: Seconds, Table: "world", Destinations: []Destination{{"national", []string{"+49", "0"}}},
 			Rates: []Rate{{Zone: "national", Price: Price{100_000, 60}, First: 60, Next: 1, Fee: 10_000}, {Zone: "national", Window: "night", Price: Price{50_000, 60}},
 				{Price: Price{500_000, 60}, First: 60, Next: 60, MaxCost: 20_000_000, AfterMax: Disconnect}}},
-		{Name: "texts", Service: "sms", Unit: Events, Rates: []Rate{{Mode: Volume, Tiers: []Tier{{UpTo: 100, Price: Price{90_000, 1}}, {Price: Price{50_000, 1}}}}}},
+		{Name: "texts", Service: "sms", Unit: Events, Rates: []Rate{{Mode: Graduated, Tiers: []Tier{{UpTo: 100, Price: Price{90_000, 1}}, {Price: Price{50_000, 1}}}}}},
 		{Name: "payments", Unit: Money, Counted: ByPeriod, Free: Free{Events: 3}, MinEvent: 100_000, MaxEvent: 12_000_000, Rates: []Rate{{Price: Price{13, 1000}, Fee: 2_000_000}}},
 	}
 	o.Allowances = []Allowance{
@@ -108,6 +110,7 @@ func TestValidateNamesEveryFault(t *testing.T) {
 		{"usage[1].rates[1].window", func(o *Offering) { o.Usage[1].Rates[1].Window = "noon" }},
 		{"usage[1].rates[2].after_max", func(o *Offering) { o.Usage[1].Rates[2].AfterMax = "" }},
 		{"usage[2].rates[0].mode", func(o *Offering) {
+			o.Usage[2].Rates[0].Mode = Volume
 			o.Usage[2].Rates = append(o.Usage[2].Rates, Rate{Window: "night", Price: Price{1, 1}})
 		}},
 		{"usage[3].free.events", func(o *Offering) { o.Usage[3].Counted = "" }},
@@ -170,20 +173,34 @@ func TestLiveNamesWhatEdgesCannotRun(t *testing.T) {
 	}
 }
 
-// Volume tiers run at an edge that has them, and are not published.
-func TestVolumeTiersAreNotPublished(t *testing.T) {
-	o := sample()
-	o.Usage = []Usage{{Name: "data", Unit: Bytes, Rates: []Rate{{Mode: Volume, Tiers: []Tier{{UpTo: 100, Price: Price{9, 1}}, {Price: Price{5, 1}}}}}}}
-	if err := o.Live(); err != nil {
-		t.Errorf("an edge would refuse it: %v", err)
+// Volume tiers are published, and refused where something would take a part out of
+// what they price as a whole.
+func TestVolumeTiersAreTakenWhole(t *testing.T) {
+	volume := func(change func(o *Offering)) *Offering {
+		o := sample()
+		o.Usage = []Usage{{Name: "data", Unit: Bytes, Rates: []Rate{{Mode: Volume, Tiers: []Tier{{UpTo: 100, Price: Price{9, 1}}, {Price: Price{5, 1}}}}}}}
+		o.Allowances, o.Promotions = []Allowance{{Name: "bonus", Unit: Money, Amount: 1}}, nil
+		change(o)
+		return o
 	}
-	got := Faults(o.Publishable())
-	if len(got) != 1 || got[0].Path != "usage[0].rates[0].mode" || got[0].Remedy == "" {
-		t.Errorf("got %v, want the mode named", got)
+	byPeriod := volume(func(o *Offering) { o.Usage[0].Counted = ByPeriod })
+	if !slices.ContainsFunc(Faults(byPeriod.Publishable()), func(f *Fault) bool { return strings.HasPrefix(f.Remedy, "who paid") }) {
+		t.Errorf("by period: %v", byPeriod.Publishable())
 	}
-	o.Usage[0].Rates[0].Mode = Graduated
-	if err := o.Publishable(); err != nil {
-		t.Errorf("graduated tiers: %v", err)
+	if err := errors.Join(volume(func(*Offering) {}).Publishable(), volume(func(*Offering) {}).Validate()); err != nil {
+		t.Errorf("refused: %v", err)
+	}
+	for path, change := range map[string]func(o *Offering){
+		"allowances[0].filter.usage": func(o *Offering) { o.Allowances[0].Unit = Bytes },
+		"allowances[0].rated_by":     func(o *Offering) { o.Allowances[0].Unit, o.Allowances[0].RatedBy = Seconds, "data" },
+		"promotions[0].applies": func(o *Offering) {
+			o.Promotions = []Promotion{{ID: "p", Name: "P", Kind: Discount, Percent: 1, Applies: []string{"data"}}}
+		},
+	} {
+		got := Faults(volume(change).Validate())
+		if len(got) != 1 || got[0].Path != path || got[0].Remedy == "" {
+			t.Errorf("got %v, want %s named", got, path)
+		}
 	}
 }
 

@@ -44,6 +44,7 @@ func (o *Offering) Validate() error {
 	}
 	o.service(c, k)
 	o.marketing(c, k)
+	o.volumes(c)
 	return errors.Join(faults...)
 }
 

@@ -111,7 +111,7 @@ func (t *Trial) renew(p *person, at time.Time) {
 			continue
 		}
 		for r.allowance.Every != nil && !at.Before(r.until) {
-			r.bucket.Value = kept(r.allowance, r.bucket.Value)
+			r.bucket.Value, r.bucket.Since = kept(r.allowance, r.bucket.Value), r.until.Unix()
 			_, r.until = within(*r.allowance.Every, r.allowance.Anchor, p.began, r.until)
 			p.rearm(r.allowance.Name)
 		}
@@ -129,6 +129,7 @@ func (r *renewal) share(p *person, at time.Time) {
 	}
 	if r.period != q.period {
 		r.period = q.period
+		r.bucket.Since = int64(q.period)
 		if r.bucket.Limit != nil {
 			r.bucket.Limit.Left = r.allowance.Shared.PerChild
 		}

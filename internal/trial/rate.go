@@ -2,6 +2,7 @@ package trial
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"meridian/internal/charging"
@@ -44,6 +45,7 @@ func (t *Trial) one(e *Event, v *version, component int, u rating.Use, lang why.
 		return Rated{}, err
 	}
 	t.settle(p, &result)
+	p.home()
 	off, err := t.discount(e, p, component, u.From, &result)
 	if err != nil {
 		return Rated{}, err
@@ -56,7 +58,20 @@ func (t *Trial) one(e *Event, v *version, component int, u rating.Use, lang why.
 	return r, nil
 }
 
-// settle keeps what shared buckets have left, and what is owed.
+// home takes in money that was given back and whose balance had ended: it has no end
+// any more.
+func (p *person) home() {
+	b := p.wallet.Bucket("")
+	if b == nil {
+		return
+	}
+	p.wallet.Buckets = slices.DeleteFunc(p.wallet.Buckets, func(x *charging.Bucket) bool { return x == b })
+	p.money.Value, p.money.Expires = b.Value, 0
+	p.wallet.Resort()
+}
+
+// settle keeps what shared buckets have left, and what is owed. What a falling price
+// takes off what was owed and has been paid since is money again.
 func (t *Trial) settle(p *person, r *charging.Result) {
 	for i := range p.renewals {
 		if x := &p.renewals[i]; x.pool != nil {
@@ -65,7 +80,8 @@ func (t *Trial) settle(p *person, r *charging.Result) {
 	}
 	sum, err := money.Add(p.owed, r.Overrun)
 	invariant.Check(err == nil, "what is owed does not fit: %v", err)
-	p.owed = sum
+	p.owed = max(sum, 0)
+	p.money.Value += min(int64(p.owed-sum), charging.MaxValue-p.money.Value)
 }
 
 // tell writes a result in words.
@@ -88,13 +104,18 @@ func (r *Rated) tell(result *charging.Result, v *version, component int, lang wh
 	}
 	for _, x := range result.Payments {
 		name := x.Bucket
-		if name == moneyID {
+		if name == moneyID || name == "" {
 			name = tariff.MoneyBalance
 		}
-		r.Payments = append(r.Payments, Payment{name, x.Unit, sheet.Quantity(x.Amount, x.Unit)})
+		if x.Amount != 0 {
+			r.Payments = append(r.Payments, Payment{name, x.Unit, sheet.Quantity(x.Amount, x.Unit)})
+		}
+	}
+	for _, x := range result.Lapsed {
+		r.Lapsed = append(r.Lapsed, Payment{x.Bucket, x.Unit, sheet.Quantity(x.Amount, x.Unit)})
 	}
 	r.Cost, r.CostText = result.Cost, result.Cost.String()
-	if result.Overrun > 0 {
+	if result.Overrun != 0 {
 		r.Overrun = result.Overrun.String()
 	}
 }

@@ -168,7 +168,8 @@ type Rated struct {
 	Price        string       `json:"price,omitempty"`      // before promotions
 	Promotions   []Off        `json:"promotions,omitempty"` // that touched it
 	Pieces       []Piece      `json:"pieces"`
-	Payments     []Payment    `json:"payments"`
+	Payments     []Payment    `json:"payments"`         // negative: given back
+	Lapsed       []Payment    `json:"lapsed,omitempty"` // would be given back to balances whose time is over
 	Cost         money.Amount `json:"-"`
 	CostText     string       `json:"cost"`
 	Payable      string       `json:"payable"` // the session's or period's total so far, rounded as what is to be paid

@@ -138,7 +138,7 @@ func (w *walk) account(e *journal.Entry) {
 		}
 		w.a.bins[binOf(source)].sub(digest(source, postings))
 	}
-	if e.Kind != journal.KindCharge && e.Kind != journal.KindOverrun && e.Kind != journal.KindRefund {
+	if !ofCut(e.Kind) {
 		w.closeGroup()
 	}
 	switch e.Kind {
@@ -146,7 +146,7 @@ func (w *walk) account(e *journal.Entry) {
 		w.usage(e)
 	case journal.KindNASTotals:
 		w.octets(e.Session.NAS).totals += e.Usage.InOctets + e.Usage.OutOctets
-	case journal.KindCharge, journal.KindOverrun, journal.KindRefund:
+	case journal.KindCharge, journal.KindOverrun, journal.KindRefund, journal.KindReversed:
 		w.charge(e)
 	case journal.KindRecurring, journal.KindOneTime, journal.KindCredit, journal.KindOwed:
 		w.recurring(e)

@@ -111,10 +111,13 @@ func postingsOf(e *journal.Entry, region string, suspended bool) []journal.Posti
 		debit, credit = own(journal.OfflineAllowance), prepaid
 	case journal.KindRepaid:
 		debit, credit = prepaid, own(journal.OfflineAllowance)
-	case journal.KindOverrun:
+	case journal.KindOverrun, journal.KindReversed:
 		debit, credit = own(journal.Receivable), journal.RevenueUsage
 		if e.Detail == string(tariff.Absorbed) {
 			debit = own(journal.OverrunAbsorbed)
+		}
+		if e.Kind == journal.KindReversed {
+			debit, credit = credit, debit
 		}
 	default:
 		return nil

@@ -107,7 +107,7 @@ func byQuantity(u *tariff.Usage, zone string) *tariff.Rate {
 		r := &u.Rates[i]
 		switch {
 		case r.Zone != zone:
-		case found != nil || r.Window != "" || r.Mode == tariff.Volume || u.Counted == tariff.ByPeriod:
+		case found != nil || r.Window != "" || u.Counted == tariff.ByPeriod:
 			return nil
 		default:
 			found = r

@@ -3,6 +3,7 @@ package verify
 import (
 	"fmt"
 	"math/big"
+	"slices"
 
 	"meridian/internal/journal"
 	"meridian/internal/money"
@@ -38,7 +39,7 @@ func (p *price) component(name string) *tariff.Usage {
 func (a *audit) loadPrices() {
 	a.prices = make(map[offeringKey]*price, len(a.opt.Offerings))
 	for _, o := range a.opt.Offerings {
-		a.prices[offeringKey{o.ID, o.Version}] = &price{usage: o.Metering(), components: o.Usage, allowances: len(o.Allowances) > 0, hash: o.Hash()}
+		a.prices[offeringKey{o.ID, o.Version}] = &price{usage: o.Metering(), components: o.Usage, allowances: slices.ContainsFunc(o.Allowances, func(a tariff.Allowance) bool { return a.Unit != tariff.Money }), hash: o.Hash()}
 	}
 }
 
@@ -58,6 +59,9 @@ func (p *pricer) cost(u *tariff.Usage, r *tariff.Rate, quantity int64) *big.Int 
 		return p.n.Div(&p.n, p.m.SetInt64(r.Price.Per))
 	}
 	total := tiered(r, quantity)
+	if r.Mode == tariff.Volume {
+		total = atTier(r, quantity)
+	}
 	most := func(limit money.Amount) {
 		if b := big.NewRat(int64(limit), 1); limit > 0 && total.Cmp(b) > 0 {
 			total = b
@@ -116,6 +120,22 @@ func tiered(r *tariff.Rate, quantity int64) *big.Rat {
 		}
 	}
 	return total
+}
+
+// atTier prices all of the quantity by the volume tier that it reaches.
+func atTier(r *tariff.Rate, quantity int64) *big.Rat {
+	i := 0
+	for r.Tiers[i].UpTo > 0 && r.Tiers[i].UpTo < quantity {
+		i++
+	}
+	t := &r.Tiers[i]
+	step := max(t.Step, 1)
+	if t.Step == 0 && r.Next > 0 {
+		step = r.Next
+	}
+	total := big.NewRat((quantity+step-1)/step*step, t.Price.Per)
+	total.Mul(total, big.NewRat(int64(t.Price.Amount), 1))
+	return total.Add(total, big.NewRat(int64(r.Fee)+int64(t.Flat), 1))
 }
 
 // moneyOf narrows a sum that a check has compared, or is about to, in full width.

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"errors"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -34,14 +35,18 @@ func TestNaivePriceIsTheCores(t *testing.T) {
 			r.Price, r.Mode = tariff.Price{}, tariff.Graduated
 			r.Tiers = []tariff.Tier{{UpTo: pick("first tier", 20, 45, 100), Price: price(), Flat: 11}, {UpTo: 250, Price: price(), Flat: money.Amount(pick("flat", 0, 17)), Step: pick("step", 0, 40)}, {Price: price()}}
 		}
-		if rapid.Bool().Draw(t, "zoned") { // the priced rate is one of three
+		zoned := rapid.Bool().Draw(t, "zoned")
+		if len(r.Tiers) > 0 && !zoned && rapid.Bool().Draw(t, "volume") {
+			r.Mode, r.First, r.MaxCost, r.AfterMax = tariff.Volume, 0, 0, ""
+		}
+		if zoned { // the priced rate is one of three
 			near, far := *r, *r
 			near.Price, near.Mode, near.Tiers, near.Fee = price(), "", nil, 0
 			far.Zone, near.Zone = "far", "near"
 			u.Destinations = []tariff.Destination{{Zone: "far", Prefixes: []string{"9"}}, {Zone: "near", Prefixes: []string{"91", "1"}}}
 			u.Rates = []tariff.Rate{near, {Price: price()}, far}
 		}
-		if err := o.Live(); err != nil {
+		if err := errors.Join(o.Live(), o.Validate()); err != nil {
 			t.Fatal(err)
 		}
 		plan, err := rating.Compile(o, rating.Env{})

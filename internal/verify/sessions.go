@@ -13,6 +13,7 @@ type ledgerSession struct {
 	after       rating.State            // rating state after the newest record
 	parts       map[string]rating.State // the same by component, of a record with parts
 	overrun     int64                   // of the epoch, micro-units
+	paid, owed  wide                    // charges of money and overrun of all its cuts, less what was given back
 	quarantined Counters                // of reports that were recorded without a charge
 	late        bool                    // such reports there were
 }
@@ -122,6 +123,31 @@ func (w *walk) priceRecord(e *journal.Entry, s *ledgerSession) wide {
 	return amount
 }
 
+// ofCut tells whether entries of a kind belong to the cut whose record stands before
+// them.
+func ofCut(k journal.Kind) bool {
+	return k == journal.KindCharge || k == journal.KindOverrun || k == journal.KindRefund || k == journal.KindReversed
+}
+
+// bear follows who bears what a session was charged: nothing is given back that it
+// did not pay, and nothing forgiven that it did not owe.
+func (w *walk) bear(e *journal.Entry) {
+	s, amount := w.session(e.Session), wideOf(e.Amount)
+	switch e.Kind {
+	case journal.KindCharge:
+		s.paid = s.paid.sum(amount)
+	case journal.KindRefund:
+		s.paid = s.paid.minus(amount)
+	case journal.KindOverrun:
+		s.owed = s.owed.sum(amount)
+	case journal.KindReversed:
+		s.owed = s.owed.minus(amount)
+	}
+	if s.paid.negative() || s.owed.negative() {
+		w.a.v4.fail("%s: %s of %d %s for session %s: that leaves %s paid and %s owed: more is given back than was paid or owed", w.here(), e.Kind, e.Amount, e.Unit, e.Session, s.paid, s.owed)
+	}
+}
+
 // charge takes a charge or an overrun of the cut whose record stands before it.
 func (w *walk) charge(e *journal.Entry) {
 	g := &w.group
@@ -130,8 +156,11 @@ func (w *walk) charge(e *journal.Entry) {
 			w.here(), e.Kind, e.Amount, e.Unit, e.Cut, e.Session)
 		return
 	}
+	if e.Unit.IsMoney() {
+		w.bear(e)
+	}
 	switch {
-	case e.Kind == journal.KindRefund:
+	case e.Kind == journal.KindRefund || e.Kind == journal.KindReversed:
 		g.paid = g.paid.minus(wideOf(e.Amount))
 	case e.Unit.IsMoney():
 		g.paid = g.paid.plus(e.Amount)

@@ -90,7 +90,7 @@ type Piece struct {
 // Payer is who bore a part: a balance, the subscriber's debt or the operator.
 type Payer struct {
 	Entry   string `json:"entry"`
-	By      string `json:"by"` // balance, owed, absorbed or refund
+	By      string `json:"by"` // balance, owed, absorbed, refund or reversed (of what was owed or absorbed)
 	Bucket  string `json:"bucket,omitempty"`
 	Balance string `json:"balance,omitempty"`
 	Unit    string `json:"unit"`
@@ -134,7 +134,7 @@ func Explain(l Language, q *Question) Answer {
 	}
 	x := explain{l: a.Lang, w: wordsOf(l), q: q, a: &a}
 	switch e.Kind {
-	case journal.KindUsage, journal.KindCharge, journal.KindOverrun, journal.KindRefund:
+	case journal.KindUsage, journal.KindCharge, journal.KindOverrun, journal.KindRefund, journal.KindReversed:
 		x.usage()
 	case journal.KindRecurring, journal.KindOneTime, journal.KindOwed:
 		x.fee()

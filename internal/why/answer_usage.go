@@ -90,11 +90,13 @@ func (x *explain) payers(u *journal.UsageRecord) (paid []replay.Paid, bore int64
 			}
 		case journal.KindRefund:
 			p.By = "refund"
+		case journal.KindReversed:
+			p.By = "reversed"
 		default:
 			continue
 		}
 		if sign := int64(1); e.Unit.IsMoney() {
-			if e.Kind == journal.KindRefund {
+			if e.Kind == journal.KindRefund || e.Kind == journal.KindReversed {
 				sign = -1
 			}
 			bore += sign * e.Amount

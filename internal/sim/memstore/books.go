@@ -302,7 +302,7 @@ func (t ledgerStore) OwedBefore(_ context.Context, account string, unit journal.
 	var err error
 	for _, r := range t.s.entriesOf[account] {
 		e := r.Entry
-		if e.Kind != journal.KindOverrun && e.Kind != journal.KindOwed || e.Unit != unit || e.At >= before {
+		if e.Kind != journal.KindOverrun && e.Kind != journal.KindReversed && e.Kind != journal.KindOwed || e.Unit != unit || e.At >= before {
 			continue
 		}
 		for _, p := range t.s.journals[settlement.Source(r.Region, r.Epoch, r.Seq)].Postings {
