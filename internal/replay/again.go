@@ -33,6 +33,13 @@ func NewChange(old, new *Version) (*Change, error) {
 	fail := func(format string, args ...any) (*Change, error) {
 		return nil, fmt.Errorf("%w by %s version %d: %s", ErrRecord, new.ID, new.Version, fmt.Sprintf(format, args...))
 	}
+	for _, v := range [...]*Version{old, new} {
+		for i := range v.Usage {
+			if v.Usage[i].Meters(v.Offering) && v.Plan.Falls(i) { // a cut may have given back what another charged
+				return fail("version %d prices all of a session's usage by the tier that it reaches", v.Version)
+			}
+		}
+	}
 	if !reflect.DeepEqual(old.Windows, new.Windows) && len(old.Allowances)+len(new.Allowances) > 0 {
 		return fail("its allowances may pay in other windows")
 	}

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"meridian/internal/journal"
@@ -90,6 +91,15 @@ func TestChangeRefuses(t *testing.T) {
 	counted.Parts[0].Period = 5
 	if _, err := c.Record(key, counted); !errors.Is(err, ErrRecord) {
 		t.Errorf("a record counted by period: %v", err)
+	}
+	volume := func(o *tariff.Offering) {
+		o.Allowances = nil
+		o.Usage[0].Rates = []tariff.Rate{{Mode: tariff.Volume, Tiers: []tariff.Tier{{UpTo: mb, Price: tariff.Price{Amount: 2, Per: 1}}, {Price: tariff.Price{Amount: 1, Per: 1}}}}}
+	}
+	for _, pair := range [][2]*Version{{version(t, volume), old}, {old, version(t, volume)}} {
+		if _, err := NewChange(pair[0], pair[1]); !errors.Is(err, ErrRecord) || !strings.Contains(err.Error(), "tier that it reaches") {
+			t.Errorf("volume tiers: %v", err)
+		}
 	}
 	for what, edit := range map[string]func(*tariff.Offering){
 		"a larger allowance":  func(o *tariff.Offering) { o.Allowances[0].Amount++ },
