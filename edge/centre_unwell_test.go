@@ -74,6 +74,10 @@ func (c *centreStub) Ingest(_ context.Context, _ string, b link.Batch) (link.Ack
 	return link.Ack{Epoch: 1, Seq: c.seq, Hash: hash[:]}, nil, nil
 }
 
+func (c *centreStub) FeedNewest(ctx context.Context, region string, after uint64, most int) ([]link.Row, error) {
+	return c.Feed(ctx, region, after, most)
+}
+
 func (c *centreStub) Feed(_ context.Context, _ string, after uint64, _ int) ([]link.Row, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

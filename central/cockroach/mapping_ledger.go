@@ -262,6 +262,18 @@ func (t feedStore) Numbers(ctx context.Context, kind feedrow.Kind, ids []string)
 		GROUP BY region, entity ORDER BY region, entity`, column(heads, func(h feed.Head) string { return h.Region }), string(kind), ids)
 }
 
+func (t feedStore) NextOrder(ctx context.Context, region string, after uint64) (uint64, error) {
+	return row(ctx, t.tx, "next order", pgx.RowTo[uint64], `SELECT COALESCE(min(number), 0) FROM feed_rows WHERE region = $1 AND kind = 'order' AND number > $2`,
+		region, int64(after))
+}
+
+func (t feedStore) Newest(ctx context.Context, region string, upto uint64, in []feedrow.Row) ([]uint64, error) {
+	return rows(ctx, t.tx, "newest versions", pgx.RowTo[uint64], `SELECT (SELECT f.version FROM feed_rows AS f
+			WHERE f.region = $1 AND f.kind = e.kind AND f.entity = e.entity AND f.number <= $2 ORDER BY f.version DESC LIMIT 1)
+		FROM unnest($3::TEXT[], $4::TEXT[]) WITH ORDINALITY AS e (kind, entity, n) ORDER BY e.n`, region, int64(upto),
+		column(in, func(r feedrow.Row) string { return string(r.Kind) }), column(in, func(r feedrow.Row) string { return r.ID }))
+}
+
 func (t feedStore) Rows(ctx context.Context, region string, after uint64, limit int) ([]feedrow.Row, error) {
 	return rows(ctx, t.tx, "feed rows", func(r pgx.CollectableRow) (f feedrow.Row, err error) {
 		return f, r.Scan(&f.Number, &f.Kind, &f.ID, &f.Version, &f.Body)

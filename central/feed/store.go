@@ -51,6 +51,11 @@ type Store interface {
 	// Numbers finds the numbered rows of entities of one kind in all feeds, by
 	// (region, id); of several versions of one the newest.
 	Numbers(ctx context.Context, kind feed.Kind, ids []string) ([]Number, error)
+	// NextOrder is the number of the first order after a number, 0 when there is none.
+	NextOrder(ctx context.Context, region string, after uint64) (uint64, error)
+	// Newest gives, for each of the rows, the newest version of its entity that has a
+	// number up to upto. Rows of one entity get the same.
+	Newest(ctx context.Context, region string, upto uint64, rows []feed.Row) ([]uint64, error)
 	// Rows lists numbered rows after a number, in order.
 	Rows(ctx context.Context, region string, after uint64, limit int) ([]feed.Row, error)
 }

@@ -35,6 +35,8 @@ type Orders interface {
 
 // Rows reads numbered feed rows and tells when there may be new ones.
 type Rows interface {
+	// Newest is Rows without what newer rows have overtaken; see feed.Row.Skipped.
+	Newest(ctx context.Context, region string, after uint64, limit int) ([]feed.Row, error)
 	Rows(ctx context.Context, region string, after uint64, limit int) ([]feed.Row, error)
 	Signal(region string) <-chan struct{}
 }
@@ -250,15 +252,26 @@ func (s *Service) Reports() []Heard {
 	return out
 }
 
+// FeedNewest implements link.Sink.
+func (s *Service) FeedNewest(ctx context.Context, region string, after uint64, most int) ([]link.Row, error) {
+	return s.feed(ctx, region, after, most, s.Rows.Newest)
+}
+
 // Feed implements link.Sink.
 func (s *Service) Feed(ctx context.Context, region string, after uint64, most int) ([]link.Row, error) {
-	rows, err := s.Rows.Rows(ctx, region, after, most)
+	return s.feed(ctx, region, after, most, s.Rows.Rows)
+}
+
+type readRows func(ctx context.Context, region string, after uint64, most int) ([]feed.Row, error)
+
+func (s *Service) feed(ctx context.Context, region string, after uint64, most int, read readRows) ([]link.Row, error) {
+	rows, err := read(ctx, region, after, most)
 	if err != nil {
 		return nil, fmt.Errorf("read the feed of region %s: %w", region, unwell(err))
 	}
 	out := make([]link.Row, len(rows))
 	for i, r := range rows {
-		out[i] = link.Row{Number: r.Number, EntityKind: string(r.Kind), EntityID: r.ID, EntityVersion: r.Version, Body: r.Body}
+		out[i] = link.Row{Number: r.Number, Skipped: r.Skipped, EntityKind: string(r.Kind), EntityID: r.ID, EntityVersion: r.Version, Body: r.Body}
 	}
 	return out, nil
 }

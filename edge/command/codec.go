@@ -297,6 +297,7 @@ func (c *Feed) append(w *canon.Writer) {
 	w.Uvarint(uint64(len(c.Rows)))
 	for _, row := range c.Rows {
 		w.Uvarint(row.Number)
+		w.Uvarint(row.Skipped)
 		w.String(string(row.Kind))
 		w.String(row.ID)
 		w.Uvarint(row.Version)
@@ -308,7 +309,7 @@ func readFeed(r *canon.Reader) *Feed {
 	c := &Feed{Meta: readMeta(r)}
 	for n := r.Count(5); n > 0; n-- {
 		c.Rows = append(c.Rows, feed.Row{
-			Number: r.Uvarint(), Kind: feed.Kind(r.String()), ID: r.String(), Version: r.Uvarint(), Body: r.Bytes(),
+			Number: r.Uvarint(), Skipped: r.Uvarint(), Kind: feed.Kind(r.String()), ID: r.String(), Version: r.Uvarint(), Body: r.Bytes(),
 		})
 	}
 	return c

@@ -12,8 +12,8 @@ import (
 	"meridian/internal/tariff"
 )
 
-// applyFeed takes rows in number order: the next number only, and an entity
-// version it already has is passed over. Rows were decoded once before they were
+// applyFeed takes rows in number order: the next number only, or the one behind those
+// that the centre left out, and an entity version it already has is passed over. Rows were decoded once before they were
 // proposed; one that this replica cannot read stops it, since it cannot know what
 // its peers did.
 func (s *State) applyFeed(c *command.Feed) command.Result {
@@ -23,7 +23,7 @@ func (s *State) applyFeed(c *command.Feed) command.Result {
 		if row.Number <= s.FeedVersion {
 			continue
 		}
-		if row.Number != s.FeedVersion+1 || s.Epoch == 0 {
+		if row.Number <= row.Skipped || row.Number-row.Skipped != s.FeedVersion+1 || s.Epoch == 0 {
 			return command.Result{Code: command.OutOfOrder}
 		}
 		entity, err := row.Decode()
@@ -31,8 +31,8 @@ func (s *State) applyFeed(c *command.Feed) command.Result {
 		if o, ok := entity.(*tariff.Offering); ok && len(s.Lacks(o)) > 0 {
 			return command.Result{Code: command.OutOfOrder}
 		}
-		s.FeedVersion++
-		s.FeedApplied++
+		s.FeedVersion = row.Number
+		s.FeedApplied += row.Skipped + 1
 		res = command.Result{}
 		if s.newer(row) {
 			s.applyEntity(entity, row.Version)

@@ -197,7 +197,7 @@ func (u *Uplink) Feed(ctx context.Context, rows []link.Row) error {
 	}
 	c := &command.Feed{Meta: u.meta()}
 	for _, r := range rows {
-		row := feed.Row{Number: r.Number, Kind: feed.Kind(r.EntityKind), ID: r.EntityID, Version: r.EntityVersion, Body: r.Body}
+		row := feed.Row{Number: r.Number, Skipped: r.Skipped, Kind: feed.Kind(r.EntityKind), ID: r.EntityID, Version: r.EntityVersion, Body: r.Body}
 		entity, err := row.Decode()
 		if err == nil {
 			err = u.lacks(&row, entity, c.Rows)

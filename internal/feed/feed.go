@@ -35,9 +35,13 @@ const (
 	KindTable        Kind = "table"
 )
 
-// Row is one numbered change. Body is the JSON of the entity's whole state.
+// Row is one numbered change. Body is the JSON of the entity's whole state. Of a
+// region that is far behind, rows that newer ones have overtaken are left out:
+// Skipped is how many with the numbers right before this one. None is left out across
+// an order, which has to find what it was placed upon.
 type Row struct {
 	Number  uint64
+	Skipped uint64
 	Kind    Kind
 	ID      string
 	Version uint64

@@ -110,6 +110,7 @@ type ServerConfig struct {
 	MaxEntries int // in a batch
 	MaxBytes   int // of a batch's entries, or of the rows in one message; a single one may be longer, up to 4 MiB more
 	MaxRows    int // in one message of the feed
+	FarBehind  int // a region that lacks more rows than these gets only the newest of each entity
 	MaxWanted  int // items waiting for the Sink, per stream
 	MaxRegions int // whose order of streams is remembered
 
@@ -124,7 +125,7 @@ type ServerConfig struct {
 // DefaultServerConfig fills in all limits and times.
 func DefaultServerConfig() ServerConfig {
 	return ServerConfig{
-		Credit: 8, MaxEntries: 10_000, MaxBytes: 4 << 20, MaxRows: 500, MaxWanted: 100_000, MaxRegions: 10_000,
+		Credit: 8, MaxEntries: 10_000, MaxBytes: 4 << 20, MaxRows: 500, FarBehind: 5000, MaxWanted: 100_000, MaxRegions: 10_000,
 		Heartbeat: time.Second, Silence: 3 * time.Second, HelloTimeout: 5 * time.Second, FeedPoll: 5 * time.Second,
 	}
 }
@@ -139,6 +140,7 @@ func (c ServerConfig) Validate() error {
 	f.between("MaxEntries", c.MaxEntries, 1, 1_000_000)
 	f.between("MaxBytes", c.MaxBytes, 1, 256<<20)
 	f.between("MaxRows", c.MaxRows, 1, 100_000)
+	f.between("FarBehind", c.FarBehind, 0, 1<<30)
 	f.between("MaxWanted", c.MaxWanted, 1, 10_000_000)
 	f.between("MaxRegions", c.MaxRegions, 1, 1_000_000)
 	f.positive("Heartbeat", c.Heartbeat)

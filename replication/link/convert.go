@@ -6,7 +6,7 @@ func helloToWire(h Hello) *pb.Hello {
 	return &pb.Hello{
 		Region: h.Region, Node: h.Node, Epoch: h.Epoch, RaftTerm: h.Term, LastSeq: h.LastSeq, HeadHash: h.HeadHash,
 		AckedSeq: h.AckedSeq, FeedVersion: h.FeedVersion, ProtocolVersion: h.ProtocolVersion, MinProtocolVersion: h.MinProtocolVersion,
-		SoftwareVersion: h.SoftwareVersion, Cluster: h.Cluster,
+		SoftwareVersion: h.SoftwareVersion, Cluster: h.Cluster, TakesNewest: true,
 	}
 }
 
@@ -15,7 +15,7 @@ func helloFromWire(h *pb.Hello) Hello {
 		Region: h.GetRegion(), Node: h.GetNode(), Epoch: h.GetEpoch(), Term: h.GetRaftTerm(), LastSeq: h.GetLastSeq(),
 		HeadHash: h.GetHeadHash(), AckedSeq: h.GetAckedSeq(), FeedVersion: h.GetFeedVersion(),
 		ProtocolVersion: h.GetProtocolVersion(), MinProtocolVersion: h.GetMinProtocolVersion(),
-		SoftwareVersion: h.GetSoftwareVersion(), Cluster: h.GetCluster(),
+		SoftwareVersion: h.GetSoftwareVersion(), Cluster: h.GetCluster(), takesNewest: h.GetTakesNewest(),
 	}
 }
 
@@ -74,7 +74,7 @@ func rowsToWire(rows []Row) *pb.Feed {
 	out := &pb.Feed{Rows: make([]*pb.Row, len(rows))}
 	for i, r := range rows {
 		out.Rows[i] = &pb.Row{
-			Number: r.Number, EntityKind: r.EntityKind, EntityId: r.EntityID, EntityVersion: r.EntityVersion, Body: r.Body,
+			Number: r.Number, Skipped: r.Skipped, EntityKind: r.EntityKind, EntityId: r.EntityID, EntityVersion: r.EntityVersion, Body: r.Body,
 		}
 	}
 	return out
@@ -84,7 +84,7 @@ func rowsFromWire(f *pb.Feed) []Row {
 	out := make([]Row, len(f.GetRows()))
 	for i, r := range f.GetRows() {
 		out[i] = Row{
-			Number: r.GetNumber(), EntityKind: r.GetEntityKind(), EntityID: r.GetEntityId(),
+			Number: r.GetNumber(), Skipped: r.GetSkipped(), EntityKind: r.GetEntityKind(), EntityID: r.GetEntityId(),
 			EntityVersion: r.GetEntityVersion(), Body: r.GetBody(),
 		}
 	}

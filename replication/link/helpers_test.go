@@ -221,7 +221,7 @@ func (l *ledger) Feed(ctx context.Context, rows []Row) error {
 		if r.Number <= l.feedVersion() {
 			continue // a repeat
 		}
-		if r.Number != l.feedVersion()+1 {
+		if r.Number-r.Skipped != l.feedVersion()+1 {
 			return fmt.Errorf("feed row %d after %d", r.Number, l.feedVersion())
 		}
 		l.rows = append(l.rows, r)
@@ -264,6 +264,7 @@ type books struct {
 	signal   chan struct{}
 	wanted   map[string]int64
 	health   Health
+	newest   int // FeedNewest calls
 	inside   int // Ingest calls under way
 	overlap  bool
 	queued   int
@@ -365,6 +366,23 @@ func (b *books) Feed(_ context.Context, _ string, after uint64, most int) ([]Row
 	}
 	rows := b.feed[after:]
 	return slices.Clone(rows[:min(most, len(rows))]), nil
+}
+
+// FeedNewest leaves out what a later row of the same entity has overtaken.
+func (b *books) FeedNewest(_ context.Context, _ string, after uint64, most int) (out []Row, _ error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.newest++
+	done := after
+	for i := after; i < uint64(len(b.feed)) && len(out) < most; i++ {
+		r := b.feed[i]
+		if slices.ContainsFunc(b.feed[i+1:], func(o Row) bool { return o.EntityID == r.EntityID && o.EntityKind == r.EntityKind }) {
+			continue
+		}
+		r.Skipped, done = r.Number-done-1, r.Number
+		out = append(out, r)
+	}
+	return out, nil
 }
 
 func (b *books) FeedSignal(string) <-chan struct{} {

@@ -56,6 +56,9 @@ type Sink interface {
 	// Feed returns at most max rows with a number above after, in rising number;
 	// none when there are none.
 	Feed(ctx context.Context, region string, after uint64, max int) ([]Row, error)
+	// FeedNewest is Feed for a region that is far behind: rows that newer ones have
+	// overtaken are left out and counted in Skipped.
+	FeedNewest(ctx context.Context, region string, after uint64, max int) ([]Row, error)
 	// FeedSignal is received from, or found closed, when new rows may exist. It
 	// is asked for before every Feed, so that a channel which is closed and
 	// replaced works as well as one that gets a token.

@@ -29,6 +29,10 @@ func (p *perRegion) Heads(ctx context.Context, r string, heads [][]byte) (*Refus
 func (p *perRegion) Health(ctx context.Context, r string, h Health) { p.of(r).Health(ctx, r, h) }
 func (p *perRegion) FeedSignal(r string) <-chan struct{}            { return p.of(r).FeedSignal(r) }
 
+func (p *perRegion) FeedNewest(ctx context.Context, r string, after uint64, most int) ([]Row, error) {
+	return p.of(r).FeedNewest(ctx, r, after, most)
+}
+
 func (p *perRegion) Feed(ctx context.Context, r string, after uint64, most int) ([]Row, error) {
 	return p.of(r).Feed(ctx, r, after, most)
 }

@@ -266,7 +266,11 @@ func (ss *serverSession) feed() error {
 	defer poll.Stop()
 	for ss.ctx.Err() == nil {
 		signal := ss.srv.sink.FeedSignal(ss.region) // before the read, so that nothing falls between
-		rows, err := ss.srv.sink.Feed(ss.ctx, ss.region, after, ss.srv.cfg.MaxRows)
+		read := ss.srv.sink.Feed
+		if ss.hello.takesNewest && after+uint64(ss.srv.cfg.FarBehind) < ss.welcome.FeedLast {
+			read = ss.srv.sink.FeedNewest
+		}
+		rows, err := read(ss.ctx, ss.region, after, ss.srv.cfg.MaxRows)
 		if ss.ctx.Err() != nil {
 			return nil
 		}
@@ -274,8 +278,8 @@ func (ss *serverSession) feed() error {
 			return fmt.Errorf("link: read feed of region %s after %d: %w", ss.region, after, err)
 		}
 		for _, r := range rows {
-			if r.Number <= after {
-				return fmt.Errorf("link: sink's feed of region %s has row %d after row %d", ss.region, r.Number, after)
+			if r.Number <= after || r.Skipped != r.Number-after-1 {
+				return fmt.Errorf("link: sink's feed of region %s has row %d, %d skipped, after row %d", ss.region, r.Number, r.Skipped, after)
 			}
 			after = r.Number
 		}

@@ -28,6 +28,8 @@ type Hello struct {
 	ProtocolVersion    uint32 // newest that it speaks
 	MinProtocolVersion uint32 // oldest
 	SoftwareVersion    string
+
+	takesNewest bool // rows may be left out of its feed
 }
 
 // Batch is a run of entries without gaps: Entries[i] has seq FirstSeq+i.
@@ -96,6 +98,7 @@ type Ack struct {
 // Row is one row of the region's feed.
 type Row struct {
 	Number        uint64
+	Skipped       uint64 // numbers right before it that are left out: newer versions of their entities follow
 	EntityKind    string
 	EntityID      string
 	EntityVersion uint64

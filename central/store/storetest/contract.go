@@ -42,6 +42,7 @@ func Run(t *testing.T, open Opener) {
 		"deposit_concurrent": testDepositsConcurrent,
 		"deposit_same_key":   testDepositSameKeyConcurrent,
 		"feed":               testFeed,
+		"feed newest":        testFeedNewest,
 		"new_region_is_fed":  testSeed,
 		"ingest":             testIngest,
 		"ingest_opens":       testIngestOpens,

@@ -202,6 +202,27 @@ func (t feedStore) Numbers(ctx context.Context, kind feedrow.Kind, ids []string)
 	return out, err
 }
 
+func (t feedStore) NextOrder(_ context.Context, region string, after uint64) (uint64, error) {
+	for _, r := range t.s.rows[region][min(after, uint64(len(t.s.rows[region]))):] {
+		if r.Kind == feedrow.KindOrder {
+			return r.Number, nil
+		}
+	}
+	return 0, nil
+}
+
+func (t feedStore) Newest(_ context.Context, region string, upto uint64, rows []feedrow.Row) ([]uint64, error) {
+	out := make([]uint64, len(rows))
+	for i, r := range rows {
+		for _, o := range t.s.rows[region] {
+			if o.Kind == r.Kind && o.ID == r.ID && o.Number <= upto {
+				out[i] = max(out[i], o.Version)
+			}
+		}
+	}
+	return out, nil
+}
+
 func (t feedStore) Rows(_ context.Context, region string, after uint64, limit int) ([]feedrow.Row, error) {
 	rows := t.s.rows[region] // rows[i] has number i+1
 	return slices.Clone(first(rows[min(after, uint64(len(rows))):], limit)), nil

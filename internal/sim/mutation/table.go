@@ -118,8 +118,7 @@ func Table() []Mutation {
 		{
 			Name: "feed-number-skipped", Breaks: "the next number of the feed is applied and no other", Seed: 7, Caught: "auditor",
 			Edits: []Edit{
-				{"edge/fsm/feed.go", "row.Number != s.FeedVersion+1 || s.Epoch == 0", "s.Epoch == 0"},
-				{"edge/fsm/feed.go", "		s.FeedVersion++\n", "		s.FeedVersion = row.Number\n"},
+				{"edge/fsm/feed.go", "row.Number <= row.Skipped || row.Number-row.Skipped != s.FeedVersion+1 || s.Epoch == 0", "s.Epoch == 0"},
 			},
 		},
 		{
@@ -128,7 +127,7 @@ func Table() []Mutation {
 		},
 		{
 			Name: "slot-lost", Breaks: "a session takes the slot that its login reserved, and gives it back", Seed: 1, Caught: "auditor",
-			Edits: []Edit{{"edge/fsm/reserve.go", "	delete(s.reservations, r.Key)\n	sub := s.subscriptions[r.Subscription]\n	sub.reserved--\n", "	delete(s.reservations, r.Key)\n	sub := s.subscriptions[r.Subscription]\n"}},
+			Edits: []Edit{{"edge/fsm/reserve.go", "	delete(s.reservations, r.Key)\n	sub := s.subscriptions.get(r.Subscription)\n	sub.reserved--\n", "	delete(s.reservations, r.Key)\n	sub := s.subscriptions.get(r.Subscription)\n"}},
 		},
 		{
 			Name: "overrun-unrecorded", Breaks: "usage that nothing can pay is priced in full and recorded", Seed: 1, Caught: "V2",

@@ -392,8 +392,10 @@ type Hello struct {
 	// Name of the installation.
 	Cluster            string `protobuf:"bytes,11,opt,name=cluster,proto3" json:"cluster,omitempty"`
 	MinProtocolVersion uint32 `protobuf:"varint,12,opt,name=min_protocol_version,json=minProtocolVersion,proto3" json:"min_protocol_version,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// Feed rows may be left out; see Row.skipped.
+	TakesNewest   bool `protobuf:"varint,13,opt,name=takes_newest,json=takesNewest,proto3" json:"takes_newest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Hello) Reset() {
@@ -508,6 +510,13 @@ func (x *Hello) GetMinProtocolVersion() uint32 {
 		return x.MinProtocolVersion
 	}
 	return 0
+}
+
+func (x *Hello) GetTakesNewest() bool {
+	if x != nil {
+		return x.TakesNewest
+	}
+	return false
 }
 
 // Batch is a run of entries without gaps: entries[i] has seq first_seq + i.
@@ -1007,6 +1016,10 @@ type Row struct {
 	EntityId      string                 `protobuf:"bytes,3,opt,name=entity_id,json=entityId,proto3" json:"entity_id,omitempty"`
 	EntityVersion uint64                 `protobuf:"varint,4,opt,name=entity_version,json=entityVersion,proto3" json:"entity_version,omitempty"`
 	Body          []byte                 `protobuf:"bytes,5,opt,name=body,proto3" json:"body,omitempty"`
+	// How many rows with the numbers right before this one are left out, because
+	// rows that follow hold newer versions of the same entities. Only for regions that
+	// say Hello.takes_newest.
+	Skipped       uint64 `protobuf:"varint,6,opt,name=skipped,proto3" json:"skipped,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1074,6 +1087,13 @@ func (x *Row) GetBody() []byte {
 		return x.Body
 	}
 	return nil
+}
+
+func (x *Row) GetSkipped() uint64 {
+	if x != nil {
+		return x.Skipped
+	}
+	return 0
 }
 
 // Credit is the number of batches that may be unacknowledged at any moment. It
@@ -1209,7 +1229,7 @@ const file_meridian_v1_link_proto_rawDesc = "" +
 	"\x04feed\x18\x03 \x01(\v2\x11.meridian.v1.FeedH\x00R\x04feed\x12-\n" +
 	"\x06credit\x18\x04 \x01(\v2\x13.meridian.v1.CreditH\x00R\x06credit\x120\n" +
 	"\arefused\x18\x05 \x01(\v2\x14.meridian.v1.RefusedH\x00R\arefusedB\t\n" +
-	"\amessage\"\x80\x03\n" +
+	"\amessage\"\xa3\x03\n" +
 	"\x05Hello\x12\x16\n" +
 	"\x06region\x18\x01 \x01(\tR\x06region\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x14\n" +
@@ -1223,7 +1243,8 @@ const file_meridian_v1_link_proto_rawDesc = "" +
 	"\x10software_version\x18\n" +
 	" \x01(\tR\x0fsoftwareVersion\x12\x18\n" +
 	"\acluster\x18\v \x01(\tR\acluster\x120\n" +
-	"\x14min_protocol_version\x18\f \x01(\rR\x12minProtocolVersion\"\x8e\x01\n" +
+	"\x14min_protocol_version\x18\f \x01(\rR\x12minProtocolVersion\x12!\n" +
+	"\ftakes_newest\x18\r \x01(\bR\vtakesNewest\"\x8e\x01\n" +
 	"\x05Batch\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x1b\n" +
 	"\tfirst_seq\x18\x02 \x01(\x04R\bfirstSeq\x12\x1b\n" +
@@ -1257,14 +1278,15 @@ const file_meridian_v1_link_proto_rawDesc = "" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x12\n" +
 	"\x04hash\x18\x03 \x01(\fR\x04hash\",\n" +
 	"\x04Feed\x12$\n" +
-	"\x04rows\x18\x01 \x03(\v2\x10.meridian.v1.RowR\x04rows\"\x96\x01\n" +
+	"\x04rows\x18\x01 \x03(\v2\x10.meridian.v1.RowR\x04rows\"\xb0\x01\n" +
 	"\x03Row\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x1f\n" +
 	"\ventity_kind\x18\x02 \x01(\tR\n" +
 	"entityKind\x12\x1b\n" +
 	"\tentity_id\x18\x03 \x01(\tR\bentityId\x12%\n" +
 	"\x0eentity_version\x18\x04 \x01(\x04R\rentityVersion\x12\x12\n" +
-	"\x04body\x18\x05 \x01(\fR\x04body\"N\n" +
+	"\x04body\x18\x05 \x01(\fR\x04body\x12\x18\n" +
+	"\askipped\x18\x06 \x01(\x04R\askipped\"N\n" +
 	"\x06Credit\x12\x18\n" +
 	"\abatches\x18\x01 \x01(\rR\abatches\x12*\n" +
 	"\x11clock_unix_micros\x18\x02 \x01(\x03R\x0fclockUnixMicros\"g\n" +
