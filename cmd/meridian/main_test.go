@@ -87,6 +87,7 @@ func TestExitStatus(t *testing.T) {
 		{"catalog simulate --tariff x", exitcode.Usage, "", "usage"},
 		{"catalog simulate --tariff " + library + "turbo.yaml --against " + library + "turbo.yaml --usage " + library + "turbo.usage.csv", exitcode.Done, "0 pay less, 0 pay more, 1 the same", ""},
 		{"catalog simulate --json --tariff " + library + "turbo.yaml --against " + library + "turbo.yaml --usage " + library + "turbo.usage.csv", exitcode.Done, `"after":"2.50"`, ""},
+		{"catalog simulate --tariff " + library + "turbo.yaml --as nothing --usage " + library + "turbo.usage.csv", exitcode.Usage, "", "the draft has no offering"},
 		{"catalog simulate --tariff " + library + "turbo.yaml --usage " + library + "turbo.usage.csv", exitcode.Failed, "", "turbo.usage.csv:4:1: charged"},
 		{"rate --tariff " + library + "turbo.yaml --usage " + library + "turbo.usage.csv", exitcode.Done, "total: 2.50 EUR", ""},
 		{"catalog schema", exitcode.Done, "draft/2020-12", ""},
@@ -96,6 +97,38 @@ func TestExitStatus(t *testing.T) {
 		code := run(strings.Fields(c.args), &out, &errs)
 		if code != c.code || !strings.Contains(out.String(), c.out) || !strings.Contains(errs.String(), c.err) {
 			t.Errorf("meridian %s: status %d, want %d and %q, %q in:\n%s%s", c.args, code, c.code, c.out, c.err, &out, &errs)
+		}
+	}
+}
+
+// ann has the draft's offering, ben one that the draft lacks: 1 minute is a half hour
+// at 0.50, 2 hours are the day's most, 2.00.
+func TestSimulateOffersThatTheDraftLacks(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "usage.csv")
+	const usage = `subscription,offering,usage,start,quantity,charged
+ann,turbo,turbo time,2026-03-05T10:00:00Z,1m,1.00
+ben,old,turbo time,2026-03-05T10:00:00Z,2h,1.50
+`
+	if err := os.WriteFile(file, []byte(usage), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		flags []string
+		code  int
+		says  []string
+	}{
+		{nil, exitcode.Failed, []string{"usage.csv by", "offering", `"old"`}},
+		{[]string{"--as", "turbo"}, exitcode.Done, []string{"1 of 2 events are of offerings that the draft lacks, rated as turbo", "2.50           2.50           0.00 EUR"}},
+		{[]string{"--skip-others"}, exitcode.Done, []string{"1 events were left out with their subscriptions: the draft lacks old", "1.00           0.50          -0.50 EUR"}},
+		{[]string{"--skip-others", "--json"}, exitcode.Done, []string{`"left_out":1`, `"left_out_of":["old"]`, `"after":"0.50"`}},
+		{[]string{"--skip-others", "--as", "turbo"}, exitcode.Usage, []string{"skip-others"}},
+	} {
+		var out, errs bytes.Buffer
+		code := run(append([]string{"catalog", "simulate", "--tariff", "../../deploy/catalog/library/turbo.yaml", "--usage", file}, c.flags...), &out, &errs)
+		for _, s := range c.says {
+			if code != c.code || !strings.Contains(out.String()+errs.String(), s) {
+				t.Errorf("%v: status %d, want %d and %q in:\n%s%s", c.flags, code, c.code, s, &out, &errs)
+			}
 		}
 	}
 }

@@ -45,8 +45,8 @@ func (e *Env) zone(version, name string) (zone, error) {
 	return z, nil
 }
 
-// checkZone tells what is wrong with an offering's zone or zone data.
-func checkZone(o *tariff.Offering) error {
+// CheckZone tells what is wrong with an offering's zone or zone data.
+func CheckZone(o *tariff.Offering) error {
 	_, err := zones.Load(o.TZData, o.Zone)
 	switch {
 	case errors.Is(err, zones.ErrVersion):
@@ -150,7 +150,7 @@ func Compile(o *tariff.Offering, env Env) (*Plan, error) {
 		p.roundUnit *= 10
 	}
 	p.zone = zone{{0, 0}}
-	if err := checkZone(o); err != nil {
+	if err := CheckZone(o); err != nil {
 		return nil, err
 	}
 	if o.Zoned() {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"meridian/internal/rating"
 	"meridian/internal/tariff"
 )
 
@@ -86,6 +87,10 @@ func (r *reader) offering(n *node, at string, o *tariff.Offering) {
 	o.Version = 1
 	faulty := tariff.Faults(o.Validate())
 	for _, f := range faulty {
+		r.invalid(n, at, f)
+	}
+	for _, f := range tariff.Faults(rating.CheckZone(o)) { // of the data in the binary, which Validate does not know
+		faulty = append(faulty, f)
 		r.invalid(n, at, f)
 	}
 	for _, check := range r.checks {
@@ -191,12 +196,33 @@ func (r *reader) record(n *node, path string, t *table, v reflect.Value, unit ta
 		f := &t.fields[i]
 		if f.required && n.field(f.name) == nil {
 			r.wrong = append(r.wrong, join(path, f.name))
-			r.faults.add(n.line, n.col, join(path, f.name), "", "is missing", f.doc)
+			r.faults.add(n.line, n.col, join(path, f.name), "", "is missing", r.missing(f))
 		}
 	}
 	if t.name == "usage" {
 		r.prefixes(n.field("prefixes_csv"), join(path, "prefixes_csv"), v.Addr().Interface().(*tariff.Usage))
 	}
+}
+
+// missing says what to write for a field that has to be there.
+func (r *reader) missing(f *field) string {
+	what := "…"
+	if t := r.tables[f.of]; f.form == record && t != nil {
+		var inner []string
+		for i := range t.fields {
+			if t.fields[i].required {
+				inner = append(inner, t.fields[i].name+": …")
+			}
+		}
+		what = "{" + strings.Join(inner, ", ") + "}"
+	}
+	if len(f.choices) > 0 {
+		what = strings.Join(f.choices, " or ")
+	}
+	if f.many {
+		what = "[" + what + "]"
+	}
+	return fmt.Sprintf("write `%s: %s`. %s", f.name, what, f.doc)
 }
 
 func (t *table) find(name string) *field {

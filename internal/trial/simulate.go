@@ -27,14 +27,19 @@ type Bar struct {
 
 // Simulation compares what usage cost with what it costs by a draft.
 type Simulation struct {
-	Currency  string     `json:"currency"`
-	Before    string     `json:"before"`
-	After     string     `json:"after"`
-	Change    string     `json:"change"`
-	Gain      int        `json:"gain"` // customers who pay less
-	Lose      int        `json:"lose"`
-	Same      int        `json:"same"`
-	Events    int        `json:"events"`
+	Currency string `json:"currency"`
+	Before   string `json:"before"`
+	After    string `json:"after"`
+	Change   string `json:"change"`
+	Gain     int    `json:"gain"` // customers who pay less
+	Lose     int    `json:"lose"`
+	Same     int    `json:"same"`
+	Events   int    `json:"events"`
+	As       string `json:"as,omitempty"` // the offering by which those that the draft lacks are rated
+	RatedAs  int    `json:"rated_as,omitempty"`
+	LeftOut  int    `json:"left_out,omitempty"`
+	// LeftOutOf are the offerings of events that were left out, for the draft lacks them.
+	LeftOutOf []string   `json:"left_out_of,omitempty"`
 	Customers []Customer `json:"customers"` // by the change, those who gain most first
 	Histogram []Bar      `json:"histogram"`
 }
