@@ -41,6 +41,9 @@ func (s *State) use(sess *Session, from int64, d session.Delta) {
 	if sess.Offering != o.ID || sess.Version != o.Version {
 		s.switchVersion(sess, o, d, from, uncut)
 	}
+	if sess.rated != nil {
+		s.turn(sess, sub, o, from, d)
+	}
 	for i := range o.meters {
 		if !s.useBy(sess, sub, o, i, from, d) {
 			// Quantities and prices are bounded where they enter; a product past 64 bits
@@ -63,11 +66,7 @@ func (s *State) use(sess *Session, from int64, d session.Delta) {
 // out of that cut.
 func (s *State) switchVersion(sess *Session, o *version, d session.Delta, from int64, uncut bool) {
 	if uncut {
-		after := sess.Meter
-		sess.Meter = session.Meter{In: after.In - d.In, Out: after.Out - d.Out, Seconds: after.Seconds - d.Seconds, Event: from}
-		s.cut(sess)
-		sess.Meter = after
-		sess.Uncut = max(s.seconds(), 1)
+		s.cutBefore(sess, d, from)
 	}
 	sess.Offering, sess.Version = o.ID, o.Version
 	sess.Rating, sess.CutBefore = rating.State{}, rating.State{}

@@ -306,6 +306,7 @@ func (s *State) appendSubscription(w *canon.Writer, id string) {
 		w.String(name)
 	}
 	w.Uvarint(sub.Row)
+	appendCounted(w, sub.counted)
 }
 
 func (s *State) loadBuckets(r *canon.Reader, t *texts, format byte) {
@@ -351,6 +352,7 @@ func (s *State) loadSubscriptions(r *canon.Reader, t *texts, format byte) {
 				sub.fired = append(sub.fired, t.one(r.String()))
 			}
 			sub.Row = r.Uvarint()
+			sub.counted = readCounted(r, t)
 		} else {
 			sub.Row = versionOf(&t.subscriptions, sub.ID)
 		}

@@ -20,6 +20,8 @@ func appendRated(w *canon.Writer, x *rated) {
 		w.String(p.component)
 		w.Varint(p.start)
 		w.String(p.zoneName)
+		w.Varint(p.period)
+		w.Bool(p.begun)
 		journal.AppendTally(w, &p.tally)
 		journal.AppendTally(w, &p.before)
 		appendLedger(w, p.owed, p.payers)
@@ -35,8 +37,8 @@ func readRated(r *canon.Reader, t *texts) *rated {
 		return nil
 	}
 	x := &rated{}
-	for n := r.Count(40); n > 0; n-- {
-		p := ratedPart{component: t.one(r.String()), start: r.Varint(), zoneName: t.one(r.String()), tally: journal.ReadTally(r), before: journal.ReadTally(r)}
+	for n := r.Count(42); n > 0; n-- {
+		p := ratedPart{component: t.one(r.String()), start: r.Varint(), zoneName: t.one(r.String()), period: r.Varint(), begun: r.Bool(), tally: journal.ReadTally(r), before: journal.ReadTally(r)}
 		p.owed, p.payers = readLedger(r)
 		p.draws, p.drawn = readDraws(r), readDraws(r)
 		p.uses, p.slices = journal.ReadUses(r), journal.ReadPaid(r)

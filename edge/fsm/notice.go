@@ -11,12 +11,17 @@ import (
 
 // notice writes an entry for each threshold of the offering that the subscription's
 // balances have crossed, once: of an allowance until it is given anew (or for good
-// where the threshold does not recur), of money until there is more again.
+// where the threshold does not recur), of usage until its period has ended, of money until
+// there is more again.
 func (s *State) notice(sub *Subscription, o *version) {
 	for i := range o.Thresholds {
 		t := &o.Thresholds[i]
 		if t.On == tariff.MoneyBalance {
 			s.noticeMoney(sub, o, t)
+			continue
+		}
+		if t.Metric == tariff.Used {
+			s.noticeUsed(sub, o, t)
 			continue
 		}
 		a := o.allowance(t.On)
@@ -33,6 +38,20 @@ func (s *State) notice(sub *Subscription, o *version) {
 			b.Made.Fired = append(slices.Clone(b.Made.Fired), t.Name)
 			s.emit(journal.Entry{Kind: journal.KindNotice, Account: sub.Account, Subscription: sub.ID, Ref: t.Name, Quantity: left, Detail: t.On})
 		}
+	}
+}
+
+// noticeUsed looks at what a component has counted in its period.
+func (s *State) noticeUsed(sub *Subscription, o *version, t *tariff.Threshold) {
+	c := sub.countedOf(o, t.On)
+	if c == nil || slices.Contains(c.fired, t.Name) {
+		return
+	}
+	w := charging.Watch{Threshold: *t}
+	if w.Observe(c.tally.Quantity, 0) {
+		s.beforeSubscription(sub)
+		c.fired = append(slices.Clone(c.fired), t.Name)
+		s.emit(journal.Entry{Kind: journal.KindNotice, Account: sub.Account, Subscription: sub.ID, Ref: t.Name, Quantity: c.tally.Quantity, Detail: t.On})
 	}
 }
 

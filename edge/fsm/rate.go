@@ -62,11 +62,11 @@ func (v *version) metersIn(unit tariff.Unit) bool {
 // windowed tells whether it matters when within a stretch something was used.
 func (v *version) windowed() bool { return len(v.Windows) > 0 }
 
-// price is what quantity units of a session that begins at start, to a number, cost.
-func (v *version) price(called string, start, quantity int64) (money.Amount, error) {
+// price is what quantity units of a session cost from where it stands.
+func (v *version) price(c *charging.Session, start, quantity int64) (money.Amount, error) {
 	var few [8]rating.Priced
-	_, tally, err := v.plan.Rate(few[:0], v.context(called, start), rating.Tally{}, rating.Use{Quantity: quantity, From: start, To: start})
-	return tally.Charged, err
+	_, tally, err := v.plan.Rate(few[:0], c.Context, c.State, rating.Use{Quantity: quantity, From: start, To: start})
+	return tally.Charged - c.State.Charged, err
 }
 
 // secondsToDisconnect is how long after the report that spends the last unit a

@@ -25,6 +25,8 @@ type ratedPart struct {
 	start     int64 // rating.Context.Start
 	zone      int   // of the destination, in the component: rating.Context.Zone
 	zoneName  string
+	period    int64 // start of the period over which it is counted; 0 = by session
+	begun     bool  // counted by period: the session has begun in it
 	tally     rating.Tally
 	draws     []charging.Draw
 	owed      money.Amount // who bears the tally's charge, where the price may fall: charging.Ledger
@@ -105,7 +107,7 @@ func (x *rated) record(o *version) []journal.UsagePart {
 			continue
 		}
 		out = append(out, journal.UsagePart{
-			Component: p.component, Zone: p.zoneName, Start: p.start, Before: p.before,
+			Component: p.component, Zone: p.zoneName, Start: p.start, Period: p.period, Before: p.before,
 			Draws: drawsOf(p.drawn), Uses: p.uses, Slices: p.slices,
 		})
 	}
@@ -136,7 +138,10 @@ func (sess *Session) parts() (out []verify.EdgePart) {
 	}
 	for i := range sess.rated.parts {
 		p := &sess.rated.parts[i]
-		e := verify.EdgePart{Component: p.component, Rated: p.tally.State, CutBefore: p.before.State}
+		if p.period != 0 && len(p.uses) == 0 { // others may have gone on
+			continue
+		}
+		e := verify.EdgePart{Period: p.period, Component: p.component, Rated: p.tally.State, CutBefore: p.before.State}
 		for _, u := range p.uses {
 			e.Uncut += u.Quantity
 		}

@@ -47,9 +47,10 @@ func (s *State) applyReserve(c *command.Reserve) command.Result {
 	}
 	if o.Metered() {
 		c := charging.Session{Context: o.context(called, s.seconds())}
+		s.foresee(&c, sub, o, false)
 		if r.Limit = s.hold(sub, o, &c, &r.Hold); r.Limit == 0 {
 			s.releaseHold(&r.Hold, sub.Account)
-			s.want(sub.Account, called, o)
+			s.want(sub, called, o)
 			return refuse(command.ReasonNoBalance)
 		}
 	}
@@ -129,12 +130,14 @@ func (s *State) openCount(sub *Subscription) int {
 }
 
 // want asks the centre for the part of a quota that the region lacks.
-func (s *State) want(account, called string, o *version) {
-	need, err := o.price(called, s.seconds(), o.Reservation.Quota)
+func (s *State) want(sub *Subscription, called string, o *version) {
+	c := charging.Session{Context: o.context(called, s.seconds())}
+	s.foresee(&c, sub, o, false)
+	need, err := o.price(&c, s.seconds(), o.Reservation.Quota)
 	if err != nil {
 		return
 	}
-	for _, b := range s.usable(account, journal.Unit(o.Currency)) {
+	for _, b := range s.usable(sub.Account, journal.Unit(o.Currency)) {
 		if total := b.G + int64(need); total > b.Wanted && total > b.G {
 			s.beforeBucket(b)
 			b.Wanted = total
@@ -214,9 +217,10 @@ func (s *State) renewHold(sess *Session) {
 			return
 		}
 	}
+	s.foresee(c, sub, o, sess.begun(o))
 	more := s.hold(sub, o, c, &sess.Hold)
 	if more == 0 {
-		s.want(sess.Account, sess.Called, o)
+		s.want(sub, sess.Called, o)
 		s.disconnect(sess)
 		return
 	}

@@ -39,6 +39,7 @@ type Subscription struct {
 	Contract          contract.State
 	open              []*Session
 	fired             []string // thresholds of money that were crossed, sorted
+	counted           []counted
 	wake              int64
 }
 

@@ -115,6 +115,9 @@ func (s *State) useBy(sess *Session, sub *Subscription, o *version, i int, from 
 	if err != nil {
 		return false
 	}
+	if sess.rated != nil && o.byPeriod(i) {
+		u.New = s.counting(c, sess, sub, o, i, sess.Meter.Seconds-d.Seconds)
+	}
 	r := &s.till.result
 	w := s.fill(sub, o, sess.Hold)
 	if err := charging.Debit(o.plan, c, w, u, charging.Owe, r); err != nil {
@@ -129,6 +132,9 @@ func (s *State) useBy(sess *Session, sub *Subscription, o *version, i int, from 
 		p := &sess.rated.parts[i]
 		p.tally, p.draws, p.owed, p.payers = c.State, c.Draws, c.Owed, c.Payers
 		p.note(u, r.Slices, w, o.windowed())
+		if o.byPeriod(i) {
+			s.keep(sess, sub, o, i)
+		}
 	}
 	s.giveBack(sess, o, i, r)
 	for _, x := range r.Payments {

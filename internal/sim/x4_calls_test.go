@@ -99,15 +99,15 @@ func TestX4CallsByASharedTable(t *testing.T) {
 	if _, err := w.audit.check(); err != nil {
 		t.Error(err)
 	}
-	records, pieces := w.rateCallsAgain(t)
+	records, pieces := w.rateAgain(t, "calls")
 	if records < 100 || pieces < records || refused == 0 || refused > 80 {
 		t.Errorf("%d records with %d slices, %d calls refused: the run was to have enough of each", records, pieces, refused)
 	}
 }
 
-// rateCallsAgain makes each record of a call anew from its reports, by the plan of what
+// rateAgain makes each record of an offering anew from its reports, by the plan of what
 // the catalog says.
-func (w *World) rateCallsAgain(t *testing.T) (records, pieces int) {
+func (w *World) rateAgain(t *testing.T, offering string) (records, pieces int) {
 	t.Helper()
 	ctx := context.Background()
 	tables, err := w.office.services.Catalog.Tables(ctx, "", 0, 10)
@@ -132,7 +132,7 @@ func (w *World) rateCallsAgain(t *testing.T) (records, pieces int) {
 		}
 	}
 	err = w.eachEntry(func(e *journal.Entry, raw []byte) {
-		if e.Kind != journal.KindUsage || e.Usage.Offering != "calls" {
+		if e.Kind != journal.KindUsage || e.Usage.Offering != offering {
 			return
 		}
 		u := *e.Usage

@@ -1,6 +1,9 @@
 package tariff
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 const notLive = "the edges do not execute this yet: leave it out"
 
@@ -21,7 +24,7 @@ func (o *Offering) Live() error {
 		o.Promotions[i].live(c.in("promotions[%d]", i), o)
 	}
 	for i := range o.Thresholds {
-		o.Thresholds[i].live(c.in("thresholds[%d]", i))
+		o.Thresholds[i].live(c.in("thresholds[%d]", i), o)
 	}
 	o.Profile.live(c.in("profile"), o)
 	c.need(!o.Profile.BarService, "profile.bar_service", o.Profile.BarService, "an offering that is never served is none: use a switch")
@@ -59,8 +62,11 @@ func (p *Profile) live(c check, o *Offering) {
 	c.need(len(o.Switches) == 0 || limited || o.Calls() || p.BarService, "up, down", p.UpBps, "no message to a NAS takes a limit off: give each profile that a switch leads to or from both speeds")
 }
 
-func (t *Threshold) live(c check) {
-	c.need(t.Metric != Used, "metric", t.Metric, notLive)
+func (t *Threshold) live(c check, o *Offering) {
+	if t.Metric == Used {
+		i := slices.IndexFunc(o.Usage, func(u Usage) bool { return u.Name == t.On })
+		c.need(i >= 0 && o.Usage[i].Counted == ByPeriod, "on", t.On, "the edges watch the usage of a component that is counted by period: name one")
+	}
 	c.need(len(t.Actions) == 0, "actions", len(t.Actions), "the edges raise the event: "+notLive)
 }
 
@@ -79,9 +85,28 @@ func (p *Promotion) live(c check, o *Offering) {
 func (u *Usage) live(c check, o *Offering) {
 	c.need(u.Unit == Bytes || u.Unit == Seconds, "unit", u.Unit, "the edges meter bytes and seconds: "+notLive)
 	c.need(u.Service == "" || u.Service == o.Service, "service", u.Service, "the edges meter the main service: "+notLive)
-	c.need(oneOf(u.Counted, "", BySession), "counted", u.Counted, notLive)
+	if u.Counted == ByPeriod {
+		u.liveByPeriod(c, o)
+	}
 	c.need(u.Table == "" || u.TableVersion > 0 && u.TableHash != "", "table", u.Table, "name a version of the table and its hash, as publishing does")
 	c.need(u.WeightScale == 0, "weight_scale", u.WeightScale, notLive)
+}
+
+// liveByPeriod reports what sessions that go on with one count cannot have: bounds of
+// an event, and what falls due at a period's end.
+func (u *Usage) liveByPeriod(c check, o *Offering) {
+	e := u.Every
+	c.need(e == nil || e.Count == 1 || e.Unit == Month || e.Unit == Year, "every", e, "the edges count calendar days, weeks, months and years: use 1")
+	c.need(u.MinPeriod == 0, "min_period", u.MinPeriod, "what is due at a period's end: "+notLive)
+	c.need(u.MinEvent == 0 && u.MaxEvent == 0, "max_event", u.MaxEvent, "bounds of a session of a component that is counted by period: "+notLive)
+	c.need(u.Free.Events == 0, "free.events", u.Free.Events, notLive)
+	for i := range u.Rates {
+		r := &u.Rates[i]
+		at := c.in("rates[%d]", i)
+		at.need(r.Mode != Volume, "mode", r.Mode, "counted by period: "+notLive)
+		at.need(r.MaxCost == 0, "max_cost", r.MaxCost, "a session's bound of a component that is counted by period: "+notLive)
+		at.need(r.Next <= 1 || o.Profile.SessionLimit == 1, "next", r.Next, "sessions beside each other would share a step: set session_limit 1, or leave it out")
+	}
 }
 
 func (a *Allowance) live(c check, o *Offering) {

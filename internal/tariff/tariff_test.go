@@ -166,9 +166,45 @@ func TestLiveNamesWhatEdgesCannotRun(t *testing.T) {
 	for _, f := range Faults(converged().Live()) {
 		got[f.Path] = true
 	}
-	for _, path := range []string{"services", "thresholds[1].actions", "usage[0].counted", "usage[1].service", "usage[2].service", "promotions[1].kind"} {
+	for _, path := range []string{"services", "thresholds[1].actions", "usage[1].service", "usage[2].service", "promotions[1].kind"} {
 		if !got[path] {
 			t.Errorf("%s is not named", path)
+		}
+	}
+}
+
+// Of what is counted by period, and of thresholds on usage, edges execute what does not
+// hang on one session or on the period's end.
+func TestLiveByPeriod(t *testing.T) {
+	month := func() *Offering {
+		o := sample()
+		o.Usage = []Usage{{Name: "data", Unit: Bytes, Counted: ByPeriod, Free: Free{Units: 5}, MaxPeriod: 9, Rates: []Rate{{Price: Price{9, 1}, Fee: 1, Next: 10}}}}
+		o.Profile.SessionLimit = 1
+		o.Thresholds = []Threshold{{Name: "much", On: "data", Metric: Used, Value: 5}}
+		return o
+	}
+	if err := month().Publishable(); err != nil {
+		t.Fatal(err)
+	}
+	for path, change := range map[string]func(o *Offering){
+		"usage[0].min_period":        func(o *Offering) { o.Usage[0].MinPeriod = 1 },
+		"usage[0].max_event":         func(o *Offering) { o.Usage[0].MaxEvent = 1 },
+		"usage[0].free.events":       func(o *Offering) { o.Usage[0].Free.Events = 1 },
+		"usage[0].every":             func(o *Offering) { o.Usage[0].Every = &Period{Day, 3} },
+		"usage[0].rates[0].max_cost": func(o *Offering) { o.Usage[0].Rates[0].MaxCost, o.Usage[0].Rates[0].AfterMax = 1, FreeAfter },
+		"usage[0].rates[0].next":     func(o *Offering) { o.Profile.SessionLimit = 2 },
+		"thresholds[0].on":           func(o *Offering) { o.Usage[0].Counted, o.Usage[0].MaxPeriod = "", 0 },
+		"thresholds[0].actions":      func(o *Offering) { o.Thresholds[0].Actions = []Action{{Do: ResetAll}} },
+		"usage[0].rates[0].mode":     func(o *Offering) { o.Usage[0].Rates[0] = Rate{Mode: Volume, Tiers: []Tier{{Price: Price{9, 1}}}} },
+	} {
+		o := month()
+		change(o)
+		named := false
+		for _, f := range Faults(o.Live()) {
+			named = named || f.Path == path && f.Remedy != ""
+		}
+		if !named {
+			t.Errorf("%s is not named: %v", path, o.Live())
 		}
 	}
 }
