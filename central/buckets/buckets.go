@@ -208,7 +208,7 @@ type Store interface {
 	// Leases returns a region's leases in one epoch of the buckets named.
 	Leases(ctx context.Context, region string, epoch uint64, buckets []string) ([]Lease, error)
 	// EndedLeases lists the buckets, after one of them, of which an ended epoch of a
-	// region has left something in suspense, by id, at most limit.
+	// region has left something in suspense or lent, by id, at most limit.
 	EndedLeases(ctx context.Context, region string, epoch uint64, after string, limit int) ([]string, error)
 	// Raise adds to T, S, X, B, P of leases that exist; store.ErrNotFound otherwise.
 	Raise(ctx context.Context, region string, epoch uint64, deltas []Delta) error
@@ -217,6 +217,8 @@ type Store interface {
 
 	// InsertClaim adds a claim; store.ErrExists when its id is taken.
 	InsertClaim(ctx context.Context, c Claim) error
+	// ClaimMade tells whether a bucket has a claim of this id, served or not.
+	ClaimMade(ctx context.Context, bucket, id string) (bool, error)
 	// SaveClaims writes what was served of claims that exist.
 	SaveClaims(ctx context.Context, claims []Claim) error
 	// ClaimsOf lists an account's claims made in [from, to), Unix microseconds, by

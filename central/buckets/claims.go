@@ -17,6 +17,7 @@ type ClaimKind string
 // Kinds of claims.
 const (
 	Chargeback ClaimKind = "chargeback" // a payment was taken back: a receivable
+	Debt       ClaimKind = "debt"       // what an ended epoch had lent and nobody repaid: a receivable in place of the loan
 )
 
 // Claim is a central debit that could not wait for what is leased: it is owed at
@@ -41,7 +42,11 @@ func (c *Claim) Open() int64 { return c.Amount - c.Served }
 // Owed is the journal of a new claim: owed at once, whatever regions hold. Sources
 // name the claim and how much of it is served.
 func (c *Claim) Owed() journal.Journal {
-	return journal.Transfer("claim/"+c.ID+"/0", c.At, string(c.Kind), journal.Receivable+c.Account, journal.Cash, c.Unit, c.Amount)
+	from := journal.Cash
+	if c.Kind == Debt {
+		from = journal.OfflineAllowance + c.Account
+	}
+	return journal.Transfer("claim/"+c.ID+"/0", c.At, string(c.Kind), journal.Receivable+c.Account, from, c.Unit, c.Amount)
 }
 
 // instalment is the journal of n that was just served, so that Served includes it.

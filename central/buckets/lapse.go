@@ -21,3 +21,11 @@ func (s *State) Return(l *Lease, at int64) *journal.Journal {
 		journal.CustomerPrepaid+s.Account, journal.RevenueExpired, s.Unit, n)
 	return &j
 }
+
+// DebtOf is the claim for what an ended epoch's lease had borrowed and not repaid; ok
+// is false when there is nothing. Its id is the lease's, so that it is made once.
+func (s *State) DebtOf(l *Lease, at int64) (c Claim, ok bool) {
+	n := l.Totals.B - l.Totals.P
+	return Claim{ID: fmt.Sprintf("debt/%s/%d/%s", l.Region, l.Epoch, s.ID), Bucket: s.ID, Account: s.Account, Unit: s.Unit, Kind: Debt, Amount: n, At: at,
+		Reason: fmt.Sprintf("lent while region %s was cut off, epoch %d", l.Region, l.Epoch)}, n > 0
+}

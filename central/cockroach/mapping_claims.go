@@ -47,6 +47,10 @@ func (t bucketStore) InsertClaim(ctx context.Context, c buckets.Claim) error {
 	return err
 }
 
+func (t bucketStore) ClaimMade(ctx context.Context, bucket, id string) (bool, error) {
+	return row(ctx, t.tx, "claim made", pgx.RowTo[bool], `SELECT EXISTS (SELECT 1 FROM claims WHERE bucket = $1 AND id = $2)`, bucket, id)
+}
+
 func (t bucketStore) SaveClaims(ctx context.Context, in []buckets.Claim) error {
 	if len(in) == 0 {
 		return nil

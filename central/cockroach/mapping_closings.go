@@ -50,7 +50,7 @@ func (t bucketStore) markEnded(ctx context.Context, leases []buckets.Lease) erro
 func (t bucketStore) EndedLeases(ctx context.Context, region string, epoch uint64, after string, limit int) ([]string, error) {
 	return rows(ctx, t.tx, "leases in suspense", pgx.RowTo[string], `SELECT l.bucket FROM leases AS l JOIN regions AS r ON r.name = l.region
 		WHERE l.region = $1 AND l.epoch = $2 AND l.bucket > $3 AND (r.revoked OR l.epoch < r.epoch)
-			AND l.granted + l.taken + l.borrowed - l.repaid - l.spent - l.returned > l.released
+			AND (l.granted + l.taken + l.borrowed - l.repaid - l.spent - l.returned > l.released OR l.borrowed > l.repaid)
 		ORDER BY l.bucket LIMIT $4`, region, int64(epoch), after, limit)
 }
 

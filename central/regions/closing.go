@@ -123,6 +123,13 @@ func (s *Service) ReleaseSuspenseTx(ctx context.Context, tx store.Tx, region str
 			}
 			released = append(released, *l)
 		}
+		if l := states[i].Lease(region, c.Epoch); l != nil {
+			j, err := s.claimDebt(ctx, tx, &states[i], l, now)
+			if err != nil {
+				return out, err
+			}
+			lapsed = append(lapsed, j...)
+		}
 	}
 	journals, err := s.rebalance(ctx, tx, states, now, released)
 	if err != nil {
@@ -136,4 +143,22 @@ func (s *Service) ReleaseSuspenseTx(ctx context.Context, tx store.Tx, region str
 	}
 	out.Buckets, out.Last, out.More = len(ids), ids[len(ids)-1], len(ids) == ReleasePage
 	return out, nil
+}
+
+// claimDebt makes a claim of what an ended lease had borrowed, once: the subscriber
+// owes it still, and the lease that would repay it is no more.
+func (s *Service) claimDebt(ctx context.Context, tx store.Tx, state *buckets.State, l *buckets.Lease, now int64) ([]journal.Journal, error) {
+	c, ok := state.DebtOf(l, now)
+	if !ok {
+		return nil, nil
+	}
+	made, err := s.Buckets(tx).ClaimMade(ctx, c.Bucket, c.ID)
+	if err != nil || made {
+		return nil, err
+	}
+	if err := s.Buckets(tx).InsertClaim(ctx, c); err != nil {
+		return nil, fmt.Errorf("claim what bucket %s was lent: %w", c.Bucket, err)
+	}
+	state.Claims = append(state.Claims, c)
+	return []journal.Journal{c.Owed()}, nil
 }

@@ -94,9 +94,9 @@ func (s *Service) OpenEpochTx(ctx context.Context, tx store.Tx, region string, h
 	if err != nil {
 		return Opening{}, fmt.Errorf("read region %s: %w", region, err)
 	}
-	if heir.Epoch > r.Epoch || heir.Epoch == r.Epoch && heir.Seq > r.Seq && !r.Revoked {
-		return Opening{}, fault.New(fault.Conflict, "heir", heir.String(), fmt.Sprintf("this ledger is not behind the centre's, which is at %d/%d", r.Epoch, r.Seq),
-			"let it connect, or close the region first")
+	if heir.Epoch > r.Epoch {
+		return Opening{}, fault.New(fault.Conflict, "heir", heir.String(), fmt.Sprintf("epoch %d was never issued here, the newest is %d", heir.Epoch, r.Epoch),
+			"name the ledger that the region's refusal names")
 	}
 	now := s.Now().UnixMicro()
 	if _, err := st.Closing(ctx, region, r.Epoch); errors.Is(err, store.ErrNotFound) {

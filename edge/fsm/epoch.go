@@ -137,7 +137,7 @@ func (s *State) goOn(sub *Subscription, charged []feed.Charged, now int64) {
 	for i, c := range charged {
 		list[i] = contract.Charged(c)
 	}
-	sub.Contract = p.Restore(list)
+	sub.Contract = p.Restore(list, s.paidBefore(o, list))
 	if sub.Contract.Activated == 0 {
 		return
 	}
@@ -148,6 +148,26 @@ func (s *State) goOn(sub *Subscription, charged []feed.Charged, now int64) {
 	if sub.Barred {
 		sub.Contract.Pause(now)
 	}
+}
+
+// paidBefore is until when other offerings than the one in force were paid for, by the
+// components that they had: of several that have one of this name the longest counts.
+func (s *State) paidBefore(o *version, charged []contract.Charged) (rest int64) {
+	here := map[string]bool{}
+	for i := range o.Recurring {
+		here[o.Recurring[i].Name] = true
+	}
+	for _, c := range charged {
+		if here[c.Component] {
+			continue
+		}
+		for _, versions := range s.offerings {
+			for _, v := range versions {
+				rest = max(rest, v.contract().PaidTo(c))
+			}
+		}
+	}
+	return rest
 }
 
 // applyEpochRow notes how many rows of Service there are.

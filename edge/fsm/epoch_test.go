@@ -8,6 +8,7 @@ import (
 	"meridian/edge/command"
 	"meridian/internal/feed"
 	"meridian/internal/journal"
+	"meridian/internal/tariff"
 )
 
 // reopen fences the region and has it begin epoch 2, with what the centre knows.
@@ -117,21 +118,27 @@ func TestServiceGoesOnAfterWhatWasCharged(t *testing.T) {
 		{"nothing was ever charged", nil, 25 * eur, false, "0 30 "},
 		{"no money", []feed.Charged{{Component: fee, First: t0 - 35*days, Last: t0 - 35*days, Paid: 10 * eur}}, 9 * eur, false, ""},
 		{"barred", []feed.Charged{{Component: fee, First: t0 - 35*days, Last: t0 - 35*days, Paid: 10 * eur}}, 25 * eur, true, ""},
-		{"another offering's component", []feed.Charged{{Component: "line", First: t0 - 10*days, Last: t0 - 10*days, Paid: 3}}, 25 * eur, false, "0 30 "},
+		{"another offering's component, not known here", []feed.Charged{{Component: "line", First: t0 - 10*days, Last: t0 - 10*days, Paid: 3}}, 25 * eur, false, "0 30 "},
+		{"the offering before is paid for 12 days more", []feed.Charged{{Component: "rent", First: t0 - 28*days, Last: t0 - 8*days, Paid: 3}}, 25 * eur, false, "12 42 "},
+		{"the offering before was paid for until 3 days ago", []feed.Charged{{Component: "rent", First: t0 - 23*days, Last: t0 - 23*days, Paid: 3}}, 25 * eur, false, "0 30 "},
 	} {
 		r := newRegion(t, 0, flat())
 		r.reopen()
 		r.version = map[string]uint64{}
 		r.feed(feed.KindOffering, "flat@1", flat())
+		before := flat()
+		before.ID, before.Recurring = "before", tariff.EachDays(3*eur, 20)
+		before.Recurring[0].Name = "rent"
+		r.feed(feed.KindOffering, "before@1", before)
 		r.feed(feed.KindEpoch, "north", &feed.Epoch{Region: "north", Epoch: 2, Services: 1, At: r.now})
 		r.feed(feed.KindLease, "a/cash", &feed.Lease{Bucket: "a/cash", Account: "a", Unit: "EUR", Epoch: 2, Granted: c.granted})
 		r.feed(feed.KindService, "sub", &feed.Service{Subscription: feed.Subscription{ID: "sub", Account: "a", Login: "u", Offering: "flat"}, Version: 3, Epoch: 2, At: r.now,
 			Offering: "flat", Barred: c.barred, Charged: c.charged})
-		begin, got, before := r.now, "", r.sum(journal.KindRecurring)
+		begin, got, sum := r.now, "", r.sum(journal.KindRecurring)
 		for range 70 {
 			r.tick(1)
-			if now := r.sum(journal.KindRecurring); now != before {
-				got, before = got+fmt.Sprintf("%d ", (r.now-begin)/days), now
+			if now := r.sum(journal.KindRecurring); now != sum {
+				got, sum = got+fmt.Sprintf("%d ", (r.now-begin)/days), now
 			}
 			r.tick(days - 1)
 		}

@@ -148,6 +148,9 @@ func (u *Uplink) Welcome(ctx context.Context, w link.Welcome) error {
 		return fmt.Errorf("uplink: %w", err)
 	}
 	if w.CursorSeq > 0 && hash != hashOf(w.CursorHash) {
+		u.mu.Lock()
+		u.behind = u.parted(epoch)
+		u.mu.Unlock()
 		return fmt.Errorf("%w: hash of entry %d", ErrDiverged, w.CursorSeq)
 	}
 	u.mu.Lock()
@@ -250,11 +253,22 @@ func (u *Uplink) FeedBlocked() error {
 func (u *Uplink) Refused(r link.Refused) {
 	u.mu.Lock()
 	u.refused = &r
-	if r.Code == link.CodeStaleEpoch && u.hello.Epoch != 0 {
+	switch {
+	case u.hello.Epoch == 0:
+	case r.Code == link.CodeStaleEpoch:
 		u.behind = &command.Fence{Meta: u.meta(), Epoch: u.hello.Epoch, LastSeq: u.hello.LastSeq}
+	case r.Code == link.CodeBadHash:
+		u.behind = u.parted(u.hello.Epoch)
 	}
 	u.mu.Unlock()
 	u.logger.Error("the centre refused the link", "code", r.Code.String(), "detail", r.Detail, "remedy", r.Remedy)
+}
+
+// parted is the fence of a ledger that has another entry than the centre accepted: it
+// was restored from before that entry and went on, and nothing that it writes changes
+// that.
+func (u *Uplink) parted(epoch uint64) *command.Fence {
+	return &command.Fence{Meta: u.meta(), Epoch: epoch, LastSeq: 1 << 62}
 }
 
 // Fence ends all spending of the region if the centre said that it has more of its

@@ -109,6 +109,10 @@ func TestWelcomeThatContradictsTheLedgerIsRefused(t *testing.T) {
 		if err := u.Welcome(t.Context(), w); !errors.Is(err, ErrDiverged) {
 			t.Errorf("%s: got %v", name, err)
 		}
+		m.state.Apply(&command.Tick{Clocks: []int64{1_800_000_000_000_000}})
+		if err := u.Fence(t.Context()); err != nil || m.state.Fenced != (name == "another hash") {
+			t.Errorf("%s: fenced %t, %v", name, m.state.Fenced, err)
+		}
 	}
 }
 
@@ -184,6 +188,7 @@ func TestRegionBehindTheCentreIsFenced(t *testing.T) {
 	}{
 		{"restored from a backup", link.CodeStaleEpoch, false, true},
 		{"a leader that had not caught up", link.CodeStaleEpoch, true, false},
+		{"restored, and gone on since", link.CodeBadHash, true, true},
 		{"an older term", link.CodeStaleTerm, false, false},
 		{"revoked", link.CodeRevoked, false, false},
 	} {

@@ -17,6 +17,7 @@ type life struct {
 	key       journal.SessionKey
 	offering  string
 	in, out   uint64 // used at the newest report
+	ended     bool   // it began before the present epoch of its region served: nobody can know what is left of it
 	stopped   bool   // its Stop was acknowledged: what was used is known to both
 	abandoned bool   // the NAS forgot it
 }
@@ -118,6 +119,7 @@ func (r *region) describe() (left []string) {
 	}
 	s := r.lead().state
 	c := s.Count()
+	add(r.lostDisks || r.releasing > 0, "disks lost %t, %d epochs to be released", r.lostDisks, r.releasing)
 	add(s.Backlog() > 0, "%d entries not acknowledged", s.Backlog())
 	add(c.Open+c.Reservations+c.Effects > 0, "%+v", c)
 	for _, n := range r.nodes {
@@ -138,6 +140,8 @@ func (a *auditor) check() (Summary, error) {
 		sum.Jumps += r.jumps
 		sum.Installs += r.installs
 		sum.StaleLogins += r.stale
+		sum.Restored += r.restored
+		sum.Anew += r.anew
 	}
 	broken := a.failures
 	reports, err := a.reports()
@@ -191,7 +195,7 @@ func (a *auditor) midway() {
 		return
 	}
 	for _, r := range a.w.regions {
-		if lead := r.lead(); lead == nil || !lead.ready || !lead.state.Configured {
+		if lead := r.lead(); lead == nil || !lead.ready || !lead.state.Configured || r.lostDisks {
 			return
 		}
 	}

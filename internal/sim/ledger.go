@@ -30,6 +30,7 @@ type books struct {
 	offering         map[string]string             // the same, where one changed it
 	paidFrom         map[string]int64              // subscriptions, start of the newest period
 	served           map[string]int64              // debited at the centre for claims, by account
+	lent, repaid     map[string]int64              // by epochs that ended: claimed, and of that served, by account
 	volume           map[string]*allowance         // by bucket
 }
 
@@ -47,7 +48,7 @@ type priced struct {
 func (a *auditor) read(offerings []*tariff.Offering) (*books, error) {
 	b := &books{
 		used: map[priced]int64{}, taken: map[priced]int64{}, stretch: map[journal.SessionKey]priced{}, seen: map[journal.SessionKey]uint64{},
-		spent: map[string]int64{}, debited: map[string]int64{}, answer: map[string]string{}, barred: map[string]bool{}, offering: map[string]string{}, paidFrom: map[string]int64{}, served: map[string]int64{}, volume: map[string]*allowance{},
+		spent: map[string]int64{}, debited: map[string]int64{}, answer: map[string]string{}, barred: map[string]bool{}, offering: map[string]string{}, paidFrom: map[string]int64{}, served: map[string]int64{}, lent: map[string]int64{}, repaid: map[string]int64{}, volume: map[string]*allowance{},
 	}
 	for _, r := range a.w.regions {
 		err := a.w.office.store.Reader().Entries(context.Background(), r.name, func(_, _ uint64, raw []byte, _ journal.Hash) error {
@@ -195,7 +196,7 @@ func (a *auditor) period(b *books, e *journal.Entry) error {
 // once, in big integers.
 func (a *auditor) usage(b *books, offerings []*tariff.Offering) error {
 	for key, l := range a.lives {
-		if truth := l.in + l.out; l.stopped && b.seen[key] != truth {
+		if truth := l.in + l.out; l.stopped && !l.ended && b.seen[key] != truth {
 			return fmt.Errorf("session %s used %d octets, the ledger has %d", key, truth, b.seen[key])
 		}
 	}
@@ -248,8 +249,14 @@ func (a *auditor) accounts(b *books) error {
 		for _, l := range c.Leases {
 			byLease[c.Account] += l.S
 		}
-		b.served[c.Account] = c.Debited
-		if claimed := a.w.office.claimed[c.Account]; c.Debited > int64(claimed) {
+		b.served[c.Account] += c.Debited
+		for _, claim := range c.Claims {
+			if strings.HasPrefix(claim.ID, "debt/") {
+				b.lent[c.Account] += claim.Amount
+				b.repaid[c.Account] += claim.Served
+			}
+		}
+		if claimed := a.w.office.claimed[c.Account]; c.Debited > int64(claimed)+b.lent[c.Account] {
 			return fmt.Errorf("account %s had %s taken back, the centre debited %d", c.Account, claimed, c.Debited)
 		}
 		if paid := a.w.office.deposits[c.Account]; c.Credited != int64(paid) {

@@ -292,9 +292,9 @@ func (r *region) heal() {
 	}
 }
 
-// keep drops the entries that the centre has acknowledged.
+// keep drops the entries that the centre has acknowledged, and those of an ended epoch.
 func (n *replica) keep() {
-	k := slices.IndexFunc(n.entries, func(e verify.RawEntry) bool { return e.Seq > n.state.Acked })
+	k := slices.IndexFunc(n.entries, func(e verify.RawEntry) bool { return e.Epoch == n.state.Epoch && e.Seq > n.state.Acked })
 	switch {
 	case k > 0:
 		n.entries = slices.Clone(n.entries[k:])

@@ -33,6 +33,7 @@ type region struct {
 	lost    map[[2]int]bool // messages from a node to another that do not arrive
 	cutTill time.Duration   // the link to the centre is cut until then
 
+	epochs
 	crashes, partitions, jumps, installs, stale int
 }
 
@@ -161,6 +162,7 @@ func policy() command.Policy {
 func (r *region) second() {
 	w := r.w
 	r.misfortune()
+	r.disaster()
 	r.heartbeat()
 	for _, n := range r.nodes {
 		if n.up && (w.calm || w.rng.IntN(3) > 0) { // followers lag now and then
@@ -184,6 +186,7 @@ func (r *region) second() {
 		return
 	}
 	r.effects()
+	r.serves()
 	if w.calm {
 		r.level()
 	}

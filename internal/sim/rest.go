@@ -90,14 +90,15 @@ func (a *auditor) balances(b *books, when string) {
 		}
 		for _, p := range r.people() {
 			left := a.left(b, p.account)
-			open := int64(a.w.office.claimed[p.account]) - b.served[p.account]
+			open := int64(a.w.office.claimed[p.account]) - (b.served[p.account] - b.repaid[p.account])
+			lent := b.lent[p.account] - b.repaid[p.account]
 			for _, n := range r.nodes {
 				v := moneyOf(n.state, p.account)
 				if open > 0 && left > 0 {
 					a.fail("%s: account %s has %d left although claims lack %d", when, p.account, left, open)
 				} else if len(v) != 1 {
 					a.fail("%s: node %s has %d buckets of account %s", when, n.id, len(v), p.account)
-				} else if v[0].Available != max(left, 0) || v[0].LentUnpaid != max(-left, 0) || v[0].Held != 0 || v[0].Uncut != 0 {
+				} else if v[0].Available != max(left, 0) || v[0].LentUnpaid+lent != max(-left, 0) || v[0].Held != 0 || v[0].Uncut != 0 {
 					a.fail("%s: account %s paid in %s and spent %d, node %s has %+v", when, p.account, a.w.office.deposits[p.account], b.spent[p.account], n.id, v[0])
 				}
 			}
@@ -108,7 +109,7 @@ func (a *auditor) balances(b *books, when string) {
 // left is what an account has by the naive count: paid in, less what was spent and
 // what served claims.
 func (a *auditor) left(b *books, account string) int64 {
-	return int64(a.w.office.deposits[account]) - b.spent[account] - b.served[account]
+	return int64(a.w.office.deposits[account]) - b.spent[account] - (b.served[account] - b.repaid[account])
 }
 
 // probe logs a subscriber in, as a NAS would, and expects what follows from the

@@ -32,6 +32,8 @@ type Faults struct {
 	DiskError       int           // of a write to a follower's log: the node dies and the write is gone
 	ClockJump       int           // per second: one node's clock is wrong for a while
 	LateCopy        int           // of a report: it arrives once more within ten days
+	Backup          int           // per second: the region's state is copied to a safe place
+	Restore         int           // per second: every disk of the region is lost, and the copy is put in their place, or nothing
 }
 
 // Config is one run.
@@ -65,6 +67,15 @@ func Default(seed uint64) Config {
 			Partition: r.IntN(30), DiskError: r.IntN(4), ClockJump: r.IntN(20), LateCopy: r.IntN(100),
 		},
 	}
+}
+
+// Calamities is Default with regions that lose all their disks: they go on from an old
+// backup, or are closed and founded anew.
+func Calamities(seed uint64) Config {
+	cfg := Default(seed)
+	cfg.Days = 0
+	cfg.Faults.Backup, cfg.Faults.Restore = 25, 8
+	return cfg
 }
 
 // epochStart is virtual time zero.
@@ -260,6 +271,7 @@ type Summary struct {
 	Crashes, Cuts                 int
 	Partitions, Jumps, Installs   int
 	StaleLogins, Late, Quarantine int
+	Restored, Anew                int // regions that went on from a backup, or were founded anew
 	Given                         int // allowances, one for each period
 	Entries                       uint64
 	Charged, Overrun              int64
@@ -279,6 +291,8 @@ func (s *Summary) add(o Summary) {
 	s.Late += o.Late
 	s.Quarantine += o.Quarantine
 	s.Given += o.Given
+	s.Restored += o.Restored
+	s.Anew += o.Anew
 	s.Entries += o.Entries
 	s.Charged += o.Charged
 	s.Overrun += o.Overrun

@@ -125,7 +125,7 @@ func (s *stream) connect() {
 		welcome, refused, err := w.office.sink.Hello(context.Background(), s.region.name, h)
 		if err != nil || refused != nil || !w.office.survives() {
 			s.break_()
-			if refused != nil && !s.deposed(refused) {
+			if refused != nil && !s.region.refused(s, refused) && !s.deposed(refused) {
 				w.audit.fail("the centre refused a hello: %v", refused)
 			}
 			return
@@ -133,6 +133,7 @@ func (s *stream) connect() {
 		s.carry(&s.downFree, func() {
 			if err := s.up.Welcome(context.Background(), welcome); err != nil {
 				s.fault("welcome", err)
+				s.region.fence(s)
 				return
 			}
 			s.sent, s.fed, s.welcomed = welcome.CursorSeq, s.up.Hello().FeedVersion, true
@@ -143,7 +144,7 @@ func (s *stream) connect() {
 // deposed tells whether the centre refused a leader because a later one has been
 // there, and that is so.
 func (s *stream) deposed(refused *link.Refused) bool {
-	if refused == nil || refused.Code != link.CodeStaleTerm {
+	if refused == nil || refused.Code != link.CodeStaleTerm && refused.Code != link.CodeStaleEpoch {
 		return false
 	}
 	for _, n := range s.region.nodes {
@@ -157,7 +158,7 @@ func (s *stream) deposed(refused *link.Refused) bool {
 // fault breaks the stream; an error that no crash explains is a finding.
 func (s *stream) fault(what string, err error) {
 	s.break_()
-	if !isCrash(err) && !s.gapped {
+	if !isCrash(err) && !s.gapped && !s.region.lostDisks {
 		s.w.audit.fail("%s: %v", what, err)
 	}
 }
@@ -213,7 +214,10 @@ func (s *stream) ingest(b link.Batch) {
 	case s.deposed(refused):
 		s.break_()
 	case refused != nil:
-		s.fault("ingest", refused)
+		if !s.region.refused(s, refused) {
+			s.fault("ingest", refused)
+		}
+		s.break_()
 	case !w.office.survives(): // committed, but nobody hears of it
 		s.break_()
 	default:

@@ -18,6 +18,10 @@ func (w *walk) keepRecords() {
 	if w.a.witness == nil {
 		return
 	}
+	for k := range w.sessions {
+		w.a.began[k.NAS] = w.began
+	}
+	w.a.newest = max(w.a.newest, w.began)
 	live := map[journal.SessionKey]*EdgeSession{}
 	reached := len(w.reports) > 0 && w.reports[0].walked
 	if reached {
@@ -91,9 +95,21 @@ func (a *audit) checkWitness() {
 	if a.stray > 0 {
 		a.v3.note("%d sessions are not the witness's", a.stray)
 	}
+	if a.ended > 0 {
+		a.v3.note("%d sessions of ended epochs lack what was acknowledged of them: their region's disks were lost", a.ended)
+	}
 	if a.forgotten > 0 {
 		a.v3.note("%d sessions without usage are older than closed sessions are remembered", a.forgotten)
 	}
+}
+
+// beganAt is when the newest epoch of a NAS's region did; of one that no ledger names,
+// the newest of all.
+func (a *audit) beganAt(nas string) int64 {
+	if began, known := a.began[nas]; known {
+		return began
+	}
+	return a.newest
 }
 
 // notLost checks that all that was acknowledged of a session is still there.
@@ -104,6 +120,9 @@ func (a *audit) notLost(s *WitnessSession, r *recorded, newest int64) {
 	switch {
 	case (less || !r.found) && a.blind > 0 && !a.reached[s.Key.NAS]:
 		a.unknown++
+		return
+	case (less || !r.found) && s.Key.Start < a.beganAt(s.Key.NAS):
+		a.ended++
 		return
 	case less:
 		a.v3.fail("session %s: %d/%d octets and %d s were acknowledged, ledger and live state hold %d/%d and %d s: acknowledged usage is lost",

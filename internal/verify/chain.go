@@ -31,7 +31,8 @@ type walk struct {
 	group    group
 	signed   []*signed
 	bySeq    map[ledgerPlace][]*signed
-	overrun  wide // of the epoch
+	overrun  wide  // of the epoch
+	began    int64 // when the newest epoch that is not the first did, Unix seconds
 }
 
 // walkRegion checks a region's chain and everything that the entries say.
@@ -123,6 +124,9 @@ func (w *walk) take(raw []byte) {
 	} else if want := fmt.Sprintf("%x", w.previous); first && e.Ref != want {
 		a.v5.fail("%s names %.16s… as the last hash of the epoch before, it is %.16s…", w.place(w.epoch, w.seq), e.Ref, want)
 	}
+	if e.Kind == journal.KindEpoch && e.Epoch > 1 {
+		w.began = e.At / 1_000_000
+	}
 	w.account(&e)
 	w.arrive()
 }
@@ -167,9 +171,12 @@ func (w *walk) arrive() {
 	}
 }
 
+// beginEpoch leaves what an ended epoch's ledger says when it was cut off: a cut whose
+// charges never came, hours that count usage which was not cut.
 func (w *walk) beginEpoch(epoch uint64) {
 	w.keepTotals()
-	w.closeGroup()
+	w.group = group{}
+	clear(w.nas)
 	w.previous, w.hash, w.epoch, w.seq = w.hash, journal.Hash{}, epoch, 0
 	w.totals, w.overrun = map[string]*totals{}, wide{}
 	for _, s := range w.sessions {

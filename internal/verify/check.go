@@ -71,7 +71,10 @@ type audit struct {
 	blind    int             // regions whose live state no report shows
 	reached  map[string]bool // NASes of the other regions
 
-	stray, unknown, forgotten int64 // sessions: not the witness's; not to be looked up; too old
+	stray, unknown, forgotten int64            // sessions: not the witness's; not to be looked up; too old
+	ended                     int64            // sessions that began before an epoch which has ended, and lack something
+	began                     map[string]int64 // of a NAS's region: when its newest epoch did, if that is not the first; Unix seconds
+	newest                    int64            // of these
 	usageRecords              int64
 	heads, met, waiting       int64 // signed heads; of them, compared; of entries that have not come
 	naked                     int64 // of them, without a known version
@@ -90,7 +93,7 @@ func Check(ctx context.Context, centre CentreReader, edges []EdgeReport, w *Witn
 		reports: map[string][]*report{}, suspended: map[string]bool{}, central: map[BalanceKey]*central{},
 		books: map[BalanceKey]wide{}, claims: map[string]*claimed{}, bins: new([binCount]bin), buckets: map[string]*CentreBucket{},
 		ledger: map[leaseKey]*totals{}, held: map[leaseKey]*totals{}, points: map[leaseKey]point{},
-		answered: map[string]string{}, records: map[*WitnessSession]*recorded{}, reached: map[string]bool{},
+		answered: map[string]string{}, records: map[*WitnessSession]*recorded{}, reached: map[string]bool{}, began: map[string]int64{},
 	}
 	if a.opt.TombstoneSeconds == 0 {
 		a.opt.TombstoneSeconds = defaultTombstone

@@ -87,8 +87,8 @@ func testNewEpoch(t *testing.T, open Opener) {
 	if parsed, err := regions.ParseHeir(heir.String()); err != nil || parsed != heir {
 		t.Errorf("%s is read as %v, %v", heir, parsed, err)
 	}
-	if _, err := w.open(regions.Heir{Epoch: 1, Seq: 7, Hash: e.Hashes[3]}); !fault.Is(err, fault.Conflict) {
-		t.Errorf("an epoch for a ledger that is not behind: %v", err)
+	if _, err := w.open(regions.Heir{Epoch: 2, Seq: 7, Hash: e.Hashes[3]}); !fault.Is(err, fault.Conflict) {
+		t.Errorf("an epoch for a ledger of one that was never issued: %v", err)
 	}
 	o, err := w.open(heir)
 	w.must(err)
@@ -217,7 +217,8 @@ func testFoundedAnew(t *testing.T, open Opener) {
 	}
 	back := given(5, "EUR", 2, journal.KindCredit)
 	back.Ref = "s-u1/monthly/1500"
-	e.Add(Epoch(), fee("u1", 1000, 40), given(3, "bytes", 5000, journal.KindGiven), given(4, "EUR", 7, journal.KindGiven), back)
+	lent := Moved(journal.KindBorrowed, "u1", 12)
+	e.Add(Epoch(), fee("u1", 1000, 40), given(3, "bytes", 5000, journal.KindGiven), given(4, "EUR", 7, journal.KindGiven), back, lent)
 	w.Ingest(e, e.All())
 	_, err := inTx(w, func(ctx context.Context, tx store.Tx) (regions.Closing, error) {
 		return w.Regions.CloseTx(ctx, tx, "north", "the site burnt down")
@@ -227,7 +228,7 @@ func testFoundedAnew(t *testing.T, open Opener) {
 	o, err := w.open(regions.Heir{})
 	w.must(err)
 	w.prepare(o)
-	_, refused := w.hello(e, 5, 9)
+	_, refused := w.hello(e, 6, 9)
 	w.stale("a node that was thought burnt", "was given to new", refused)
 	welcome, refused := w.hello(NewEdge("north"), 0, 1)
 	if refused != nil || welcome.Epoch != 2 {
@@ -244,11 +245,14 @@ func testFoundedAnew(t *testing.T, open Opener) {
 	})
 	w.must(err)
 	w.suspense("released", 0, 0)
+	if claims, err := claimsOf(w, "a-u1"); err != nil || len(claims) != 1 || claims[0].Kind != "debt" || claims[0].Amount != 12 || claims[0].Open() != 0 {
+		t.Errorf("what was lent: %+v, %v", claims, err)
+	}
 	for _, c := range []struct {
 		bucket  string
 		granted int64 // in epoch 2
 		debited int64
-	}{{"a-u1/cash", 90, 0}, {"north/1/3", 0, 5000}, {"north/1/4", 0, 7}, {"north/1/5", 2, 0}} {
+	}{{"a-u1/cash", 90, 12}, {"north/1/3", 0, 5000}, {"north/1/4", 0, 7}, {"north/1/5", 2, 0}} {
 		w.must(w.Backend.View(w.Ctx, "test", func(ctx context.Context, tx store.Tx) error {
 			list, err := w.Backend.Buckets(tx).Load(ctx, []string{c.bucket})
 			if err != nil || len(list) != 1 {

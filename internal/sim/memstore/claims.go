@@ -32,6 +32,11 @@ func (t bucketStore) InsertClaim(_ context.Context, c buckets.Claim) error {
 	return nil
 }
 
+func (t bucketStore) ClaimMade(_ context.Context, bucket, id string) (bool, error) {
+	_, made := t.s.claims[claimKey{bucket, id}]
+	return made, nil
+}
+
 func (t bucketStore) SaveClaims(_ context.Context, rows []buckets.Claim) error {
 	for _, r := range rows {
 		k := claimKey{r.Bucket, r.ID}

@@ -18,7 +18,7 @@ func (t bucketStore) EndedLeases(_ context.Context, region string, epoch uint64,
 	var out []string
 	r := t.s.regions[region]
 	for k, l := range t.s.leases {
-		if k.region == region && l.Epoch == epoch && k.bucket > after && (r.Revoked || epoch < r.Epoch) && l.Totals.Out() > l.Released {
+		if k.region == region && l.Epoch == epoch && k.bucket > after && (r.Revoked || epoch < r.Epoch) && (l.Totals.Out() > l.Released || l.Totals.B > l.Totals.P) {
 			out = append(out, k.bucket)
 		}
 	}
