@@ -11,6 +11,7 @@ import (
 	"meridian/internal/journal"
 	"meridian/internal/money"
 	"meridian/internal/tariff"
+	"meridian/internal/zones"
 )
 
 // eachMonth is 1 GB a month free, then 2.00 a GB up to 3 GB in all, 1.00 beyond, at most
@@ -193,6 +194,9 @@ func TestCountedByPeriodCostsTheSameInATrial(t *testing.T) {
 			u.Rates = append(u.Rates, night)
 		}
 		o.Usage = []tariff.Usage{u}
+		if rng.IntN(2) == 0 {
+			o.Zone, o.TZData = "Asia/Tokyo", zones.Latest
+		}
 		cash := money.Amount(1+rng.Int64N(200)) * eur
 		sessions := randomSessions(rng, 14, "")
 		want, got := asTrial(t, o, cash, sessions), asEdge(t, o, cash, sessions)

@@ -62,6 +62,11 @@ func TestX4CountedByPeriod(t *testing.T) {
 		if n == 60 {
 			r.cutTill, w.calm = w.now+20_000*time.Second, false // the centre cannot be reached
 		}
+		if n%40 == 30 { // versions in the middle of the count, one of them with a lower maximum
+			next := gigs()
+			next.ValidFrom, next.Usage[0].MaxPeriod = w.unix()+900, money.Amount(n%7)*money.Micro
+			must(w.office.services.Catalog.Publish(ctx, []tariff.Offering{next}))
+		}
 		w.runUntil(w.now + time.Duration(60+rng.IntN(600))*time.Second)
 		switch l := lines[rng.IntN(len(lines))]; {
 		case l.id == "":

@@ -148,5 +148,8 @@ func (o *Offering) Zoned() bool {
 	for i := range o.Allowances {
 		periods = periods || o.Allowances[i].Every != nil
 	}
+	for i := range o.Usage {
+		periods = periods || o.Usage[i].Counted == ByPeriod
+	}
 	return periods || len(o.Windows) > 0 || len(o.Recurring) > 0
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"meridian/internal/journal"
-	"meridian/internal/rating"
 )
 
 // walk follows one region's ledger: first what the centre stores, then what only
@@ -27,7 +26,7 @@ type walk struct {
 	sessions map[journal.SessionKey]*ledgerSession
 	nas      map[string]*nasOctets
 	periods  map[string]period
-	counted  map[countedKey]rating.State // after the newest record of what is counted by period
+	counted  map[countedKey]countedState // after the newest record of what is counted by period
 	group    group
 	signed   []*signed
 	bySeq    map[ledgerPlace][]*signed
@@ -40,7 +39,7 @@ func (a *audit) walkRegion(region *Region, orders map[string]bool) {
 	w := &walk{
 		a: a, region: region, reports: a.reports[region.Name], orders: orders,
 		totals: map[string]*totals{}, ahead: map[string]*totals{},
-		sessions: map[journal.SessionKey]*ledgerSession{}, nas: map[string]*nasOctets{}, periods: map[string]period{}, counted: map[countedKey]rating.State{},
+		sessions: map[journal.SessionKey]*ledgerSession{}, nas: map[string]*nasOctets{}, periods: map[string]period{}, counted: map[countedKey]countedState{},
 	}
 	w.readHeads()
 	err := a.centre.Entries(a.ctx, region.Name, func(epoch, seq uint64, raw []byte, hash journal.Hash) error {

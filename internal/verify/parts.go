@@ -35,9 +35,11 @@ func (w *walk) priceParts(e *journal.Entry, s *ledgerSession) wide {
 		}
 		due = due.sum(amount)
 		before, known := s.parts[p.Component]
-		k := countedKey{e.Subscription, p.Component, version, p.Period}
+		k := countedKey{e.Subscription, p.Component, u.Offering, p.Period}
 		if p.Period != 0 {
-			before, known = w.counted[k]
+			var last countedState
+			last, known = w.counted[k]
+			before = last.before(u.OfferingVersion, p.Before.State)
 		}
 		if !known && p.Period != 0 { // the first that the ledger has of the period
 			before = p.Before.State
@@ -48,7 +50,7 @@ func (w *walk) priceParts(e *journal.Entry, s *ledgerSession) wide {
 		}
 		after := rating.State{Quantity: before.Quantity + int64(quantity.lo), Charged: before.Charged + moneyOf(amount)}
 		if p.Period != 0 {
-			w.counted[k] = after
+			w.counted[k] = countedState{after, u.OfferingVersion}
 		} else {
 			s.parts[p.Component] = after
 		}
@@ -125,7 +127,9 @@ func (w *walk) compareParts(r *report, s *EdgeSession, have *ledgerSession, vers
 		p := &s.Parts[i]
 		before, known := have.parts[p.Component], version == have.offering && have.parts != nil
 		if p.Period != 0 {
-			before, known = w.counted[countedKey{s.Subscription, p.Component, version, p.Period}]
+			var last countedState
+			last, known = w.counted[countedKey{s.Subscription, p.Component, version.id, p.Period}]
+			before = last.before(version.version, p.CutBefore)
 		}
 		if known && p.CutBefore != before {
 			v.fail("session %s at %s, component %s, goes on from %d units at %d micro-units, the last record ended at %d at %d",

@@ -41,11 +41,27 @@ type group struct {
 	covers  map[string]bool // allowances that its slices name
 }
 
-// countedKey names what a usage component of a subscription is counted over.
+// countedKey names what a usage component of a subscription is counted over: versions
+// of an offering go on with one count.
 type countedKey struct {
-	subscription, component string
-	offering                offeringKey
-	period                  int64
+	subscription, component, offering string
+	period                            int64
+}
+
+// countedState is where a count stands after the newest record.
+type countedState struct {
+	rating.State
+	version uint32
+}
+
+// before is where a record by a version should go on: where the last one ended. Another
+// version goes on with all of the quantity, and may have lowered what was charged to
+// its own maximum.
+func (c countedState) before(version uint32, have rating.State) rating.State {
+	if c.version != version && have.Quantity == c.Quantity && have.Charged >= 0 && have.Charged <= c.Charged {
+		return have
+	}
+	return c.State
 }
 
 func (w *walk) session(k journal.SessionKey) *ledgerSession {
