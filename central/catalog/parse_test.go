@@ -44,7 +44,7 @@ profile: {session_limit: 1, interim: 60}, overrun: owed},`, maxOfferings+1) + "]
 		t.Errorf("volume tiers: %v", err)
 	}
 	volume[0].Usage[0].Counted = tariff.ByPeriod
-	if _, _, err := number(volume, map[string]tariff.Offering{}, nil, time.Unix(1, 0)); err == nil || !strings.Contains(err.Error(), "usage[0].counted") {
+	if _, _, err := number(volume, map[string]tariff.Offering{}, nil, time.Unix(1, 0)); err == nil || !strings.Contains(err.Error(), "usage[0].rates[0].mode") {
 		t.Errorf("volume tiers by period: got %v", err)
 	}
 	csv := strings.Replace(flat, "overrun: owed", "overrun: owed\nusage: [{name: calls, unit: seconds, prefixes_csv: zones.csv, rates: [{price: 0.1 per minute}]}]", 1)

@@ -72,10 +72,11 @@ type checkedFile struct {
 }
 
 type checkedOffering struct {
-	ID      string   `json:"id"`
-	Name    string   `json:"name"`
-	Live    bool     `json:"live"` // the edges execute all of it
-	NotLive []string `json:"not_live,omitempty"`
+	ID       string   `json:"id"`
+	Name     string   `json:"name"`
+	Live     bool     `json:"live"` // the edges execute all of it
+	NotLive  []string `json:"not_live,omitempty"`
+	Warnings []string `json:"warnings,omitempty"` // valid, and hardly meant
 }
 
 func validateCommand() *cobra.Command {
@@ -85,7 +86,7 @@ func validateCommand() *cobra.Command {
 		Use: "validate FILE…", Short: "Check tariff sheets and name every fault",
 		Long: "Reads the sheets and prints every fault with file, line, column, path, value and remedy; exit status 1 when\n" +
 			"there is one. Of a sheet without faults it says which parts the edges do not execute yet: publishing refuses\n" +
-			"those.",
+			"those. What is valid and hardly meant is warned of.",
 		Example: "  meridian catalog validate deploy/catalog/demo/*.yaml\n  meridian catalog validate --json draft.yaml",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -139,6 +140,9 @@ func checkSheet(name string, tables map[string]*rating.Prefixes) (checkedFile, e
 		for _, fault := range tariff.Faults(o.Publishable()) {
 			c.Live, c.NotLive = false, append(c.NotLive, fault.Path)
 		}
+		for _, fault := range tariff.Faults(o.Warnings()) {
+			c.Warnings = append(c.Warnings, fault.Error())
+		}
 		f.Offerings = append(f.Offerings, c)
 	}
 	return f, nil
@@ -159,6 +163,9 @@ func printChecked(out io.Writer, files []checkedFile, asJSON bool) error {
 				fmt.Fprintf(&b, "; the edges do not execute yet: %s", strings.Join(o.NotLive, ", "))
 			}
 			fmt.Fprintln(&b)
+			for _, w := range o.Warnings {
+				fmt.Fprintf(&b, "%s: %s: warning: %s\n", f.File, o.ID, w)
+			}
 		}
 	}
 	_, err := io.WriteString(out, b.String())

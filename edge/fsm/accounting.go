@@ -63,7 +63,7 @@ func (s *State) enforceLimit(sess *Session) {
 	if sub == nil || !sess.Open {
 		return
 	}
-	if o := s.offeringAt(sub.Offering, s.seconds()); o != nil && s.openCount(sub) > o.Profile.SessionLimit {
+	if o := s.inForce(sub, s.seconds()); o != nil && s.openCount(sub) > o.Profile.SessionLimit {
 		s.disconnect(sess)
 	}
 }
@@ -127,7 +127,7 @@ func (s *State) look(sess *Session) {
 	if sub == nil {
 		return
 	}
-	if o := s.offeringAt(sub.Offering, s.seconds()); o != nil && len(o.Thresholds)+len(o.Switches) > 0 {
+	if o := s.inForce(sub, s.seconds()); o != nil && len(o.Thresholds)+len(o.Switches) > 0 {
 		s.notice(sub, o)
 		s.switchProfile(sub, sess, o)
 	}
@@ -140,7 +140,7 @@ func (s *State) speed(sess *Session) session.Speed {
 	if sub == nil {
 		return session.Speed{}
 	}
-	o := s.offeringAt(sub.Offering, s.seconds())
+	o := s.inForce(sub, s.seconds())
 	if o == nil {
 		return session.Speed{}
 	}
@@ -185,7 +185,7 @@ func (s *State) openSession(nas *NAS, c *command.Accounting, start int64) *Sessi
 	sess.CutMeter.Event = start
 	if sub := s.logins.get(c.Login); sub != nil {
 		sess.Subscription, sess.Account = sub.ID, sub.Account
-		if o := s.offeringAt(sub.Offering, s.seconds()); o != nil {
+		if o := s.inForce(sub, s.seconds()); o != nil {
 			sess.Called = o.number(c.Called)
 		}
 	}

@@ -20,7 +20,7 @@ func (s *State) giveAllowances(sub *Subscription) {
 	if now == 0 || s.Epoch == 0 {
 		return
 	}
-	o := s.offeringAt(sub.Offering, now)
+	o := s.inForce(sub, now)
 	if o != nil && s.inStanding(sub, o) {
 		for i := range o.Allowances {
 			s.giveAllowance(sub, o, i, now)

@@ -24,13 +24,12 @@ func (s *State) use(sess *Session, from int64, d session.Delta) {
 	if sub == nil {
 		return
 	}
-	id := sub.Offering
+	o := s.inForce(sub, from)
 	if from < sub.Since { // a change never reaches back before it was executed
-		id = sub.Previous
+		o = s.before(sub, sess, from)
 	}
-	o := s.offeringAt(id, from)
 	if o == nil {
-		o = s.offeringAt(sub.Offering, s.seconds())
+		o = s.inForce(sub, s.seconds())
 	}
 	if o == nil {
 		return

@@ -307,6 +307,7 @@ func (s *State) appendSubscription(w *canon.Writer, id string) {
 	}
 	w.Uvarint(sub.Row)
 	appendCounted(w, sub.counted)
+	w.Uvarint(uint64(sub.Held))
 }
 
 func (s *State) loadBuckets(r *canon.Reader, t *texts, format byte) {
@@ -353,6 +354,7 @@ func (s *State) loadSubscriptions(r *canon.Reader, t *texts, format byte) {
 			}
 			sub.Row = r.Uvarint()
 			sub.counted = readCounted(r, t)
+			sub.Held = uint32(r.Uvarint())
 		} else {
 			sub.Row = versionOf(&t.subscriptions, sub.ID)
 		}

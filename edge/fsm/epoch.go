@@ -119,6 +119,7 @@ func (s *State) applyService(e *feed.Service) {
 	sub := s.subscriptions.get(e.Subscription.ID)
 	s.beforeSubscription(sub)
 	sub.Offering, sub.Barred, sub.Terminated = s.words.one(e.Offering), e.Barred, sub.Terminated || e.Terminated
+	sub.Held = 0 // found again by when the charges say that it was bought
 	s.goOn(sub, e.Charged, max(e.At, s.seconds()))
 	s.services++
 	s.serve()
@@ -128,7 +129,7 @@ func (s *State) applyService(e *feed.Service) {
 // epoch serves is not owed for the time between: it is as if it could not be paid, and
 // goes on when it can.
 func (s *State) goOn(sub *Subscription, charged []feed.Charged, now int64) {
-	o := s.offeringAt(sub.Offering, now)
+	o := s.inForce(sub, now)
 	if o == nil || sub.Terminated {
 		return
 	}

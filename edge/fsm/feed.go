@@ -220,7 +220,7 @@ func (s *State) tryOrder(o *feed.Order) string {
 			return "the offering was changed this very second"
 		}
 		s.changeContract(sub, to)
-		sub.Previous, sub.Since, sub.Offering = sub.Offering, s.seconds(), o.Offering
+		sub.Previous, sub.Since, sub.Offering, sub.Held = sub.Offering, s.seconds(), o.Offering, to.Version
 		s.renewSoon(sub)
 	case feed.ActionDebit:
 		b := s.buckets.get(o.Bucket)

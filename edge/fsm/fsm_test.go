@@ -382,18 +382,18 @@ func TestDumpGolden(t *testing.T) {
 	r.feed(feed.KindOrder, "later", &feed.Order{ID: "later", Subscription: "sub", Action: feed.ActionBar, NotBefore: t0 + 9999})
 	r.feed(feed.KindOperator, "op", &feed.Operator{ID: "op", Role: "admin", TokenHash: []byte{1}})
 	// How old and large a backlog is dumps tell since format 4: older ones count from
-	// the moment of the dump. Contracts they tell since then, too.
+	// the moment of the dump. Contracts and versions held they tell since then, too.
 	asOld := func() []byte {
 		written, stretches := r.s.written, r.s.stretches
 		r.s.written, r.s.stretches = 0, []stretch{{seq: r.s.Acked + 1, at: r.s.Now}}
-		kept := map[*Subscription]contract.State{}
+		kept := map[*Subscription]Subscription{}
 		for _, sub := range r.s.subscriptions.sorted() {
-			kept[sub] = sub.Contract
-			sub.Contract = contract.State{}
+			kept[sub] = *sub
+			sub.Contract, sub.Held = contract.State{}, 0
 		}
 		b := r.s.Dump()
 		for sub, k := range kept {
-			sub.Contract = k
+			sub.Contract, sub.Held = k.Contract, k.Held
 		}
 		r.s.written, r.s.stretches = written, stretches
 		return b

@@ -28,11 +28,12 @@ func (s *State) renew(sub *Subscription) {
 	if sub.Terminated || sub.Barred || now == 0 {
 		return
 	}
-	o := s.offeringAt(sub.Offering, now)
+	s.beforeSubscription(sub)
+	s.bought(sub, now)
+	o := s.inForce(sub, now)
 	if o == nil {
 		return
 	}
-	s.beforeSubscription(sub)
 	p := o.contract()
 	s.activate(sub, p, now)
 	if sub.Lapsed {
@@ -261,7 +262,7 @@ func chargeDetail(c *contract.Charge) string {
 // changeContract ends the old offering's charges and begins the new one's.
 func (s *State) changeContract(sub *Subscription, to *version) {
 	now := s.seconds()
-	from := s.offeringAt(sub.Offering, now)
+	from := s.inForce(sub, now)
 	if from == nil || from.ID == to.ID {
 		return
 	}
@@ -279,7 +280,7 @@ func (s *State) changeContract(sub *Subscription, to *version) {
 // says.
 func (s *State) endContract(sub *Subscription) {
 	now := s.seconds()
-	o := s.offeringAt(sub.Offering, now)
+	o := s.inForce(sub, now)
 	if o == nil || sub.Contract.Activated == 0 || sub.Contract.Ended != 0 {
 		return
 	}

@@ -77,7 +77,7 @@ func (s *State) admit(login string) (*Subscription, *version, command.Reason) {
 	case s.BacklogUse() >= backlogFull:
 		return sub, nil, command.ReasonBacklog
 	}
-	o := s.offeringAt(sub.Offering, s.seconds())
+	o := s.inForce(sub, s.seconds())
 	switch {
 	case o == nil:
 		return sub, nil, command.ReasonNoOffering
@@ -171,7 +171,7 @@ func (s *State) adopt(sess *Session) {
 	if sess.Called == "" {
 		sess.Called = r.Called
 	}
-	if o := s.offeringAt(sub.Offering, s.seconds()); o != nil {
+	if o := s.inForce(sub, s.seconds()); o != nil {
 		sess.HoldUntil = s.seconds() + max(o.Reservation.TTLSeconds, s.Policy.ReservationTTL)
 	}
 }
@@ -192,7 +192,7 @@ func (s *State) renewHold(sess *Session) {
 	if sub == nil {
 		return
 	}
-	o := s.offeringAt(sub.Offering, s.seconds())
+	o := s.inForce(sub, s.seconds())
 	if o == nil || !o.Metered() {
 		return
 	}

@@ -30,6 +30,7 @@ type Subscription struct {
 	Offering          string // offering id in force
 	Previous          string // offering before it, in force until Since (Unix seconds)
 	Since             int64
+	Held              uint32 // version that was bought; 0 = not known yet: see inForce
 	Version           uint64 // of the service state, raised by each change
 	PaidUntil         int64  // end of the paid period, Unix seconds; 0 = none yet
 	Barred            bool   //

@@ -2,6 +2,7 @@ package tariff
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 )
 
@@ -44,14 +45,24 @@ func (o *Offering) Live() error {
 }
 
 // Publishable reports what keeps an offering from being published, each a *Fault:
-// what Live reports, and volume tiers that are counted by period. Who paid, and so
-// gets back what a fall gives, is known to edges by session.
+// what Live reports, and a rounding rule. Edges charge to the micro-unit, rounded
+// down, and there is no invoice yet on which the rule would hold.
 func (o *Offering) Publishable() error {
 	faults := []error{o.Live()}
 	c := check{faults: &faults}
-	for i := range o.Usage {
-		u := &o.Usage[i]
-		c.in("usage[%d]", i).need(!u.volume() || u.Counted != ByPeriod, "counted", u.Counted, "who paid is known by session: count volume tiers by session, or use graduated tiers")
+	if r := o.Rounding; r != nil {
+		c.need(r.Mode == Down && r.Places == 6, "rounding", fmt.Sprintf("%s to %d places", r.Mode, r.Places), "the edges charge to the micro-unit: leave it out, or say down to 6 places")
+	}
+	return errors.Join(faults...)
+}
+
+// Warnings names what is allowed and is hardly meant, each a *Fault.
+func (o *Offering) Warnings() error {
+	var faults []error
+	c := check{faults: &faults}
+	for i := range o.Allowances {
+		a := &o.Allowances[i]
+		c.in("allowances[%d]", i).need(a.Priority <= 0, "priority", a.Priority, "it pays after the subscriber's money, whose priority is 0: use 0 or less")
 	}
 	return errors.Join(faults...)
 }
@@ -103,7 +114,7 @@ func (u *Usage) liveByPeriod(c check, o *Offering) {
 	for i := range u.Rates {
 		r := &u.Rates[i]
 		at := c.in("rates[%d]", i)
-		at.need(r.Mode != Volume, "mode", r.Mode, "counted by period: "+notLive)
+		at.need(r.Mode != Volume, "mode", r.Mode, "who paid, and gets back what a fall gives, is known by session: count it by session, or use graduated tiers")
 		at.need(r.MaxCost == 0, "max_cost", r.MaxCost, "a session's bound of a component that is counted by period: "+notLive)
 		at.need(r.Next <= 1 || o.Profile.SessionLimit == 1, "next", r.Next, "sessions beside each other would share a step: set session_limit 1, or leave it out")
 	}

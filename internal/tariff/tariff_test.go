@@ -220,7 +220,7 @@ func TestVolumeTiersAreTakenWhole(t *testing.T) {
 		return o
 	}
 	byPeriod := volume(func(o *Offering) { o.Usage[0].Counted = ByPeriod })
-	if !slices.ContainsFunc(Faults(byPeriod.Publishable()), func(f *Fault) bool { return strings.HasPrefix(f.Remedy, "who paid") }) {
+	if !slices.ContainsFunc(Faults(byPeriod.Publishable()), func(f *Fault) bool { return f.Path == "usage[0].rates[0].mode" }) {
 		t.Errorf("by period: %v", byPeriod.Publishable())
 	}
 	if err := errors.Join(volume(func(*Offering) {}).Publishable(), volume(func(*Offering) {}).Validate()); err != nil {
@@ -237,6 +237,28 @@ func TestVolumeTiersAreTakenWhole(t *testing.T) {
 		if len(got) != 1 || got[0].Path != path || got[0].Remedy == "" {
 			t.Errorf("got %v, want %s named", got, path)
 		}
+	}
+}
+
+// The edges round nothing but down to the micro-unit; another rule is named.
+func TestARoundingRuleIsNotPublished(t *testing.T) {
+	for _, c := range []struct {
+		rule *Rounding
+		ok   bool
+	}{{nil, true}, {&Rounding{Down, 6}, true}, {&Rounding{HalfUp, 2}, false}, {&Rounding{Down, 2}, false}} {
+		o := sample()
+		o.Rounding = c.rule
+		if got := Faults(o.Publishable()); (len(got) == 0) != c.ok || !c.ok && got[0].Path != "rounding" {
+			t.Errorf("%+v: %v", c.rule, got)
+		}
+	}
+}
+
+func TestAnAllowanceBehindMoneyIsWarnedOf(t *testing.T) {
+	o := sample()
+	o.Allowances = []Allowance{{Name: "first", Unit: Bytes, Amount: 1}, {Name: "last", Unit: Bytes, Amount: 1, Priority: 1}}
+	if got := Faults(o.Warnings()); len(got) != 1 || got[0].Path != "allowances[1].priority" {
+		t.Error(got)
 	}
 }
 

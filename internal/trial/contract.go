@@ -190,7 +190,7 @@ func (t *Trial) catchUp(e *Event, at int64, lang why.Language, out *[]Rated) {
 		if !ok || due > at {
 			return
 		}
-		c.p.v = validAt(t.offerings[c.p.v.ID], due)
+		c.p.v = t.following(c.p.v, due)
 		p := c.p.v.contract()
 		p.Sync(c.state, due)
 		next, bill := c.state.Clone(), []contract.Charge(nil)

@@ -158,3 +158,18 @@ func TestUsageDiscountIsTold(t *testing.T) {
 		t.Errorf("%q, cost %s", got, rated[len(rated)-1].CostText)
 	}
 }
+
+// Who has a grandfathered version keeps it; who comes later has the newer one.
+func TestAGrandfatheredVersionGoesOn(t *testing.T) {
+	one := func(more, price string) string {
+		return "id: home\nname: Home\ncurrency: EUR\nservice: internet\n" + more + "usage: [{name: data, unit: bytes, rates: [{price: " + price + " per GB}]}]\nprofile: {session_limit: 1, interim: 60s}\nreservation: {quota: 1MB, ttl: 180s}\noverrun: owed\n"
+	}
+	sheet := one("grandfathered: true\n", "1.00") + "---\n" + one("valid_from: 2026-04-01T00:00:00Z\n", "2.00")
+	var got []string
+	for _, r := range try(t, sheet, "subscription,usage,start,quantity\nann,data,2026-03-02T10:00:00Z,1GB\nann,data,2026-04-02T10:00:00Z,1GB\nbob,data,2026-04-02T10:00:00Z,1GB\n", "", why.English) {
+		got = append(got, r.Subscription+" "+r.CostText)
+	}
+	if all := strings.Join(got, ", "); all != "ann 1.00, ann 1.00, bob 2.00" {
+		t.Error(all)
+	}
+}

@@ -28,8 +28,8 @@ func (p *person) openMinimums(at time.Time) {
 }
 
 // least is what a period of a component that begins at a time costs at least.
-func (t *Trial) least(offering, component string, at time.Time) money.Amount {
-	v := validAt(t.offerings[offering], at.Unix())
+func (t *Trial) least(have *version, component string, at time.Time) money.Amount {
+	v := t.following(have, at.Unix())
 	if i := v.plan.Component(component); i >= 0 {
 		return v.Usage[i].MinPeriod
 	}
@@ -46,7 +46,7 @@ func (t *Trial) minimums(e *Event, c *contracted, at int64, lang why.Language, o
 			k := c.p.periods[i]
 			from := k.until.Add(-time.Second)
 			begin, until := within(countedEvery(u), tariff.Calendar, c.p.began, from)
-			if short := t.least(c.p.v.ID, u.Name, begin) - k.session.State.Charged; short > 0 && !c.lapsed {
+			if short := t.least(c.p.v, u.Name, begin) - k.session.State.Charged; short > 0 && !c.lapsed {
 				r := t.row(e, c, ratedMinimum, u.Name, k.until.Unix())
 				r.From, r.Until = begin.Format(time.RFC3339), until.Format(time.RFC3339)
 				c.p.pay(&r, short)
@@ -55,7 +55,7 @@ func (t *Trial) minimums(e *Event, c *contracted, at int64, lang why.Language, o
 			}
 			_, next := within(countedEvery(u), tariff.Calendar, c.p.began, k.until)
 			c.p.periods[i] = &counted{until: next, session: charging.Session{Context: rating.Context{Component: i}}}
-			if t.least(c.p.v.ID, u.Name, k.until) == 0 {
+			if t.least(c.p.v, u.Name, k.until) == 0 {
 				delete(c.p.periods, i)
 			}
 			c.p.rearm(u.Name)

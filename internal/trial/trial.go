@@ -226,6 +226,9 @@ func (t *Trial) find(e *Event) (*version, int, bool) {
 		return nil, 0, false
 	}
 	v := validAt(versions, start)
+	if p := t.people[[2]string{e.Subscription, id}]; p != nil {
+		v = t.following(p.v, start)
+	}
 	var fits []string
 	found := -1
 	for i := range v.Usage {
@@ -245,6 +248,17 @@ func (t *Trial) find(e *Event) (*version, int, bool) {
 		return nil, 0, false
 	}
 	return v, found, true
+}
+
+// following is the version in force at a time for who has one: the newest valid,
+// unless one on the way is grandfathered.
+func (t *Trial) following(have *version, at int64) *version {
+	for _, next := range t.offerings[have.ID] {
+		if next.Version > have.Version && next.ValidFrom <= at && !have.Grandfathered {
+			have = next
+		}
+	}
+	return have
 }
 
 // validAt is the version in force at a time; the first before any is.
