@@ -32,6 +32,7 @@ type Config struct {
 	// Subscribers is the size of the region whose memory, snapshot and restart are measured.
 	Subscribers int
 	Failovers   int // how often the leader is killed
+	Backlog     int // entries that wait for the centre when it is back
 	JSON        bool
 	Benchstat   bool // a line for each run, as go test -bench writes it
 	Out         io.Writer
@@ -40,7 +41,7 @@ type Config struct {
 
 // DefaultConfig measures three runs of 4 s, on addresses beside a demo's.
 func DefaultConfig() Config {
-	return Config{Network: "127.3", Runs: 3, RunSeconds: 4, Subscribers: 1_000_000, Failovers: 50}
+	return Config{Network: "127.3", Runs: 3, RunSeconds: 4, Subscribers: 1_000_000, Failovers: 50, Backlog: 5_000_000}
 }
 
 // Result is one figure: the median of the runs, and how far they lie apart.
@@ -75,7 +76,7 @@ type measurement func(context.Context, Config) ([]Result, error)
 // benches are the names that can be asked for.
 func benches() map[string]measurement {
 	return map[string]measurement{
-		"radius": inPlant(radiusBench), "centre": inPlant(centreBench), "region": regionBench,
+		"radius": inPlant(radiusBench), "centre": inPlant(centreBench), "region": regionBench, "seed": inPlant(seedBench), "drain": drainBench,
 		"rate": func(_ context.Context, cfg Config) ([]Result, error) { return rateBench(cfg) }}
 }
 
@@ -89,9 +90,9 @@ func Run(ctx context.Context, cfg Config) (err error) {
 		return exitcode.Misuse("bench %q is not known: use one of %s", cfg.Name, strings.Join(Names(), ", "))
 	}
 	layout := plant.Layout{Network: cfg.Network, Nodes: plant.DefaultNodes, Dir: "any"}
-	if err := layout.Validate(); err != nil || cfg.Runs < 3 || cfg.Runs > 100 || cfg.RunSeconds < 1 || cfg.RunSeconds > 600 || cfg.Subscribers < 100 || cfg.Subscribers > 10_000_000 || cfg.Failovers < 1 || cfg.Failovers > 1000 {
-		return exitcode.Misuse("--runs %d, --run-seconds %d, --subscribers %d, --failovers %d, %v: use 3 to 100 runs of 1 to 600 seconds, 100 to 10000000 subscribers, and 1 to 1000 fail-overs",
-			cfg.Runs, cfg.RunSeconds, cfg.Subscribers, cfg.Failovers, err)
+	if err := layout.Validate(); err != nil || cfg.Runs < 3 || cfg.Runs > 100 || cfg.RunSeconds < 1 || cfg.RunSeconds > 600 || cfg.Subscribers < 100 || cfg.Subscribers > 10_000_000 || cfg.Failovers < 1 || cfg.Failovers > 1000 || cfg.Backlog < 100 || cfg.Backlog > 15_000_000 {
+		return exitcode.Misuse("--runs %d, --run-seconds %d, --subscribers %d, --failovers %d, --backlog %d, %v: use 3 to 100 runs of 1 to 600 seconds, 100 to 10000000 subscribers, 1 to 1000 fail-overs, and a backlog of 100 to 15000000 entries",
+			cfg.Runs, cfg.RunSeconds, cfg.Subscribers, cfg.Failovers, cfg.Backlog, err)
 	}
 	results, err := measure(ctx, cfg)
 	var coded *exitcode.Error
