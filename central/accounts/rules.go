@@ -28,6 +28,8 @@ type NewCustomer struct {
 	ID   string
 	Kind CustomerKind
 	Name string
+
+	Segment string // "" = none
 }
 
 // NewAccount asks for an account.
@@ -46,6 +48,7 @@ type NewSubscription struct {
 	Login    string
 	Password string
 	Offering string
+	Channel  string // of the sale, "" = not said
 }
 
 // NewNAS asks for a NAS registry entry. Secret is in clear text here and
@@ -85,6 +88,9 @@ func (r rules) customer(c *fault.Collector, n, i int, in NewCustomer) {
 	r.checkID(c, Path(n, i, "id"), in.ID)
 	c.Need(in.Kind == Individual || in.Kind == Company, Path(n, i, "kind"), string(in.Kind), "this is no kind of customer", "use individual or company")
 	checkText(c, Path(n, i, "name"), in.Name, maxName)
+	if in.Segment != "" {
+		checkText(c, Path(n, i, "segment"), in.Segment, 64)
+	}
 }
 
 func (r rules) account(c *fault.Collector, n, i int, in NewAccount) {

@@ -94,7 +94,7 @@ func (s *Service) CreateCustomersTx(ctx context.Context, tx store.Tx, in []NewCu
 	for i, n := range in {
 		n.ID = s.id(n.ID)
 		s.rules.customer(&c, len(in), i, n)
-		out[i] = Customer{ID: n.ID, Kind: n.Kind, Name: n.Name, CreatedAt: s.Now().UnixMicro()}
+		out[i] = Customer{ID: n.ID, Kind: n.Kind, Name: n.Name, Segment: n.Segment, CreatedAt: s.Now().UnixMicro()}
 	}
 	if err := c.Err(); err != nil {
 		return nil, err

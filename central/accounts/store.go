@@ -20,7 +20,8 @@ type Customer struct {
 	ID        string
 	Kind      CustomerKind
 	Name      string
-	CreatedAt int64 // Unix microseconds
+	Segment   string // by which offerings are sold, "" = none
+	CreatedAt int64  // Unix microseconds
 }
 
 // Account is what a customer pays from, in one currency.

@@ -37,7 +37,10 @@ func (s *Service) SubscribeTx(ctx context.Context, tx store.Tx, in []NewSubscrip
 	out := make([]Subscription, len(in))
 	rows := make([]feed.Change, 0, 2*len(in))
 	for i, n := range in {
-		if err := known.admit(&c, len(in), i, n, s.Now().Unix()); err != nil {
+		if err := s.eligible(ctx, tx, known, &c, len(in), i, n); err != nil {
+			return nil, err
+		}
+		if err := known.admit(&c, len(in), i, n); err != nil {
 			return nil, err
 		}
 		password, hash, err := s.sealPassword(n.Home, n.ID, n.Password)
@@ -91,11 +94,12 @@ type references struct {
 	states    []buckets.State
 	byBucket  map[string]int
 	changed   map[string]bool
+	buyers    map[string]*Buyer // by account
 }
 
 func (s *Service) references(ctx context.Context, tx store.Tx, in []NewSubscription) (*references, error) {
 	k := &references{accounts: map[string]Account{}, taken: map[string]bool{}, offerings: map[string]tariff.Offering{},
-		epochs: map[string]uint64{}, byBucket: map[string]int{}, changed: map[string]bool{}}
+		epochs: map[string]uint64{}, byBucket: map[string]int{}, changed: map[string]bool{}, buyers: map[string]*Buyer{}}
 	var c fault.Collector
 	ids, cash, logins := make([]string, len(in)), make([]string, len(in)), make([]string, len(in))
 	for i, n := range in {
@@ -140,7 +144,7 @@ func (s *Service) references(ctx context.Context, tx store.Tx, in []NewSubscript
 
 // admit checks the i-th request against what it refers to and leases the
 // account's money to its home. Faults of the request go to c.
-func (k *references) admit(c *fault.Collector, n, i int, in NewSubscription, now int64) error {
+func (k *references) admit(c *fault.Collector, n, i int, in NewSubscription) error {
 	account, ok := k.accounts[in.Account]
 	at, hasBucket := k.byBucket[buckets.CashID(in.Account)]
 	if !ok || !hasBucket {
@@ -156,7 +160,6 @@ func (k *references) admit(c *fault.Collector, n, i int, in NewSubscription, now
 	c.Need(offering.Currency == account.Currency, Path(n, i, "offering"), in.Offering,
 		fmt.Sprintf("the offering is priced in %s, the account is kept in %s", offering.Currency, account.Currency),
 		"choose an offering in the account's currency, or open an account in the offering's")
-	eligible(c, Path(n, i, "offering"), &offering, in.Account, in.Home, now)
 	state := &k.states[at]
 	if state.Home != "" && state.Home != in.Home {
 		c.Add(fault.New(fault.Conflict, Path(n, i, "home"), in.Home, "the account's money is at home in region "+state.Home,
@@ -164,6 +167,36 @@ func (k *references) admit(c *fault.Collector, n, i int, in NewSubscription, now
 		return nil
 	}
 	return k.lease(state, in.Home, int64(offering.OfflineAllowance))
+}
+
+// eligible checks whether the i-th offering may be sold to its account, which holds
+// what stands before it in the request too.
+func (s *Service) eligible(ctx context.Context, tx store.Tx, k *references, c *fault.Collector, n, i int, in NewSubscription) error {
+	if _, known := k.accounts[in.Account]; !known {
+		return nil // admit says so
+	}
+	o := k.offerings[in.Offering]
+	b := k.buyers[in.Account]
+	asks := len(o.Eligibility.CustomerTypes)+len(o.Eligibility.Segments) > 0
+	at, has := k.byBucket[buckets.CashID(in.Account)]
+	switch {
+	case b == nil && !asks && has && k.states[at].Home == "": // its first subscription: it holds nothing
+		b = &Buyer{Account: in.Account}
+	case b == nil || asks && b.Kind == "":
+		read, err := BuyerTx(ctx, tx, s.Stores(tx), s.Catalog, in.Account, in.Home, in.Channel, "")
+		if err != nil {
+			return err
+		}
+		if b != nil {
+			read.Holds = b.Holds
+		}
+		b = read
+	}
+	k.buyers[in.Account] = b
+	b.Home, b.Channel = in.Home, in.Channel
+	Eligible(c, Path(n, i, "offering"), &o, b, s.Now().Unix())
+	b.Holds = append(b.Holds, o)
+	return nil
 }
 
 // lease makes region the home and grants it all that is unleased.

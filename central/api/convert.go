@@ -83,6 +83,8 @@ type customerBody struct {
 	ID   string                `json:"id"`
 	Kind accounts.CustomerKind `json:"kind"`
 	Name string                `json:"name"`
+
+	Segment string `json:"segment,omitempty"`
 }
 
 type accountBody struct {

@@ -23,12 +23,12 @@ func (a *API) createCustomer(ctx context.Context, tx store.Tx, r request) (outco
 	if err := decode(r.body, &in); err != nil {
 		return outcome{}, err
 	}
-	got, err := a.Accounts.CreateCustomersTx(ctx, tx, []accounts.NewCustomer{{ID: in.ID, Kind: in.Kind, Name: in.Name}})
+	got, err := a.Accounts.CreateCustomersTx(ctx, tx, []accounts.NewCustomer{{ID: in.ID, Kind: in.Kind, Name: in.Name, Segment: in.Segment}})
 	if err != nil {
 		return outcome{}, err
 	}
 	c := got[0]
-	return outcome{object: "customer/" + c.ID, after: customerBody{ID: c.ID, Kind: c.Kind, Name: c.Name}}, nil
+	return outcome{object: "customer/" + c.ID, after: customerBody{ID: c.ID, Kind: c.Kind, Name: c.Name, Segment: c.Segment}}, nil
 }
 
 func (a *API) openAccount(ctx context.Context, tx store.Tx, r request) (outcome, error) {
@@ -52,12 +52,13 @@ func (a *API) subscribe(ctx context.Context, tx store.Tx, r request) (outcome, e
 		Login    string `json:"login"`
 		Password string `json:"password"`
 		Offering string `json:"offering"`
+		Channel  string `json:"channel"`
 	}
 	if err := decode(r.body, &in); err != nil {
 		return outcome{}, err
 	}
 	got, err := a.Accounts.SubscribeTx(ctx, tx, []accounts.NewSubscription{{ID: in.ID, Account: in.Account, Home: in.Home,
-		Login: in.Login, Password: in.Password, Offering: in.Offering}})
+		Login: in.Login, Password: in.Password, Offering: in.Offering, Channel: in.Channel}})
 	if err != nil {
 		return outcome{}, err
 	}
@@ -163,6 +164,7 @@ func (a *API) placeOrder(ctx context.Context, tx store.Tx, r request) (outcome, 
 		Offering     string `json:"offering"`
 		Amount       string `json:"amount"`
 		Reason       string `json:"reason"`
+		Channel      string `json:"channel"`
 	}
 	if err := decode(r.body, &in); err != nil {
 		return outcome{}, err
@@ -186,7 +188,7 @@ func (a *API) placeOrder(ctx context.Context, tx store.Tx, r request) (outcome, 
 	if err != nil {
 		return outcome{}, err
 	}
-	placed, err := a.Orders.PlaceTx(ctx, tx, o)
+	placed, err := a.Orders.PlaceInTx(ctx, tx, o, in.Channel)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -267,6 +269,8 @@ type subscriber struct {
 	Offering       string                `json:"offering"`
 	Deposit        string                `json:"deposit"`
 	Method         string                `json:"method"`
+	Segment        string                `json:"segment"`
+	Channel        string                `json:"channel"`
 }
 
 type importedBody struct {
@@ -294,7 +298,7 @@ func (a *API) importSubscribers(ctx context.Context, tx store.Tx, r request) (ou
 		if kind == "" {
 			kind = accounts.Individual
 		}
-		customers[i] = accounts.NewCustomer{ID: s.CustomerID, Kind: kind, Name: s.Name}
+		customers[i] = accounts.NewCustomer{ID: s.CustomerID, Kind: kind, Name: s.Name, Segment: s.Segment}
 	}
 	people, err := a.Accounts.CreateCustomersTx(ctx, tx, customers)
 	if err != nil {
@@ -310,7 +314,7 @@ func (a *API) importSubscribers(ctx context.Context, tx store.Tx, r request) (ou
 	}
 	subs := make([]accounts.NewSubscription, n)
 	for i, s := range in.Subscribers {
-		subs[i] = accounts.NewSubscription{ID: s.SubscriptionID, Account: opened[i].ID, Home: s.Home, Login: s.Login, Password: s.Password, Offering: s.Offering}
+		subs[i] = accounts.NewSubscription{ID: s.SubscriptionID, Account: opened[i].ID, Home: s.Home, Login: s.Login, Password: s.Password, Offering: s.Offering, Channel: s.Channel}
 	}
 	made, err := a.Accounts.SubscribeTx(ctx, tx, subs)
 	if err != nil {

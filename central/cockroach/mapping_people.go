@@ -75,10 +75,11 @@ func (t accessStore) InsertAnswer(ctx context.Context, a access.Answer) error {
 type accountStore struct{ *tx }
 
 func (t accountStore) InsertCustomers(ctx context.Context, in []accounts.Customer) error {
-	_, err := t.exec(ctx, "insert customers", `INSERT INTO customers (id, kind, name, created_at)
-		SELECT id, kind, name, created_at FROM unnest($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::INT8[]) AS t (id, kind, name, created_at)`,
+	_, err := t.exec(ctx, "insert customers", `INSERT INTO customers (id, kind, name, created_at, segment)
+		SELECT id, kind, name, created_at, segment FROM unnest($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::INT8[], $5::TEXT[]) AS t (id, kind, name, created_at, segment)`,
 		column(in, func(c accounts.Customer) string { return c.ID }), column(in, func(c accounts.Customer) string { return string(c.Kind) }),
-		column(in, func(c accounts.Customer) string { return c.Name }), column(in, func(c accounts.Customer) int64 { return c.CreatedAt }))
+		column(in, func(c accounts.Customer) string { return c.Name }), column(in, func(c accounts.Customer) int64 { return c.CreatedAt }),
+		column(in, func(c accounts.Customer) string { return c.Segment }))
 	return err
 }
 
@@ -118,8 +119,8 @@ func (t accountStore) InsertNAS(ctx context.Context, in []accounts.NAS) error {
 
 func (t accountStore) Customers(ctx context.Context, ids []string) ([]accounts.Customer, error) {
 	return rows(ctx, t.tx, "customers", func(r pgx.CollectableRow) (c accounts.Customer, err error) {
-		return c, r.Scan(&c.ID, &c.Kind, &c.Name, &c.CreatedAt)
-	}, `SELECT id, kind, name, created_at FROM customers WHERE id = ANY($1::TEXT[]) ORDER BY id`, ids)
+		return c, r.Scan(&c.ID, &c.Kind, &c.Name, &c.CreatedAt, &c.Segment)
+	}, `SELECT id, kind, name, created_at, segment FROM customers WHERE id = ANY($1::TEXT[]) ORDER BY id`, ids)
 }
 
 func (t accountStore) Accounts(ctx context.Context, ids []string) ([]accounts.Account, error) {

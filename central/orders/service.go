@@ -72,6 +72,11 @@ func (s *Service) Place(ctx context.Context, in feedrow.Order) (Order, error) {
 // is chosen here; a debit without a bucket takes the account's money. Orders of a
 // region reach it in the order of PlacedAt, as far as they wait together.
 func (s *Service) PlaceTx(ctx context.Context, tx store.Tx, in feedrow.Order) (Order, error) {
+	return s.PlaceInTx(ctx, tx, in, "")
+}
+
+// PlaceInTx is PlaceTx for an order that was taken in a channel of sale.
+func (s *Service) PlaceInTx(ctx context.Context, tx store.Tx, in feedrow.Order, channel string) (Order, error) {
 	if in.ID == "" {
 		in.ID = s.NewID()
 	}
@@ -90,7 +95,7 @@ func (s *Service) PlaceTx(ctx context.Context, tx store.Tx, in feedrow.Order) (O
 		return Order{}, err
 	}
 	if in.Action == feedrow.ActionChange {
-		if err := s.checkOffering(ctx, tx, in.Offering, sub.Account); err != nil {
+		if err := s.checkOffering(ctx, tx, in.Offering, &sub, channel); err != nil {
 			return Order{}, err
 		}
 	}
@@ -110,7 +115,10 @@ func (s *Service) PlaceTx(ctx context.Context, tx store.Tx, in feedrow.Order) (O
 	return o, s.Feed.Append(ctx, tx, row)
 }
 
-func (s *Service) checkOffering(ctx context.Context, tx store.Tx, offering, account string) error {
+// checkOffering tells why a subscription may not change to an offering: what is asked
+// when it is sold anew.
+func (s *Service) checkOffering(ctx context.Context, tx store.Tx, offering string, sub *accounts.Subscription, channel string) error {
+	account := sub.Account
 	o, err := s.Catalog.Latest(ctx, tx, "offering", offering)
 	if err != nil {
 		return err
@@ -123,7 +131,13 @@ func (s *Service) checkOffering(ctx context.Context, tx store.Tx, offering, acco
 		return fault.Bad("offering", offering, fmt.Sprintf("the offering is priced in %s, the account is kept in %s", o.Currency, found[0].Currency),
 			"choose an offering in the account's currency")
 	}
-	return nil
+	b, err := accounts.BuyerTx(ctx, tx, s.Accounts(tx), s.Catalog, account, sub.Home, channel, sub.ID)
+	if err != nil {
+		return err
+	}
+	var c fault.Collector
+	accounts.Eligible(&c, "offering", &o, b, s.Now().Unix())
+	return c.Err()
 }
 
 // check is what an order must satisfy, given the subscription as the centre

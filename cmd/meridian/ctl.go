@@ -167,6 +167,7 @@ func (c *ctl) order() *cobra.Command {
 		Offering     string `json:"offering,omitempty"`
 		Amount       string `json:"amount,omitempty"`
 		Reason       string `json:"reason,omitempty"`
+		Channel      string `json:"channel,omitempty"`
 	}
 	cmd := &cobra.Command{
 		Use: "order", Short: "Order a subscription's home to change or charge it", Args: cobra.NoArgs,
@@ -178,6 +179,7 @@ func (c *ctl) order() *cobra.Command {
 	f.StringVar(&o.Offering, "offering", "", "new offering's `id`, for change_offering")
 	f.StringVar(&o.Amount, "amount", "", "a `decimal`, for debit")
 	f.StringVar(&o.Reason, "reason", "", "why")
+	f.StringVar(&o.Channel, "channel", "", "the `channel` of the sale, for change_offering to an offering that asks")
 	c.write(cmd, "/v1/orders", func() any { return o })
 	mustMark(cmd, "subscription")
 	mustMark(cmd, "action")
