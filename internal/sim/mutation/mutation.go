@@ -19,12 +19,16 @@ import (
 // path from the root of the repository).
 type Edit struct{ File, Old, New string }
 
+// Disks is the world in which regions lose their disks.
+const Disks = "disks"
+
 // Mutation is a mistake and what must find it.
 type Mutation struct {
 	Name   string
 	Breaks string // the rule that does not hold any more
 	Seed   uint64 // of the run that finds it
 	Caught string // a part of what the run must say
+	World  string // of the run: "" = sim.Default, Disks = sim.Calamities
 	Edits  []Edit
 }
 

@@ -46,7 +46,7 @@ func run(t *testing.T, root string, m *Mutation) {
 	if *search > 0 {
 		first, last = 1, *search
 	}
-	said, found := play(t, binary, first, last, m.Caught)
+	said, found := play(t, binary, first, last, m.Caught, m.World)
 	if !found {
 		t.Errorf("%s: no seed from %d to %d finds it by %q; look for one: go test ./internal/sim/mutation -run 'TestMutations/%s$' -search 500 -update\n%s",
 			m.Breaks, first, last, m.Caught, m.Name, said)
@@ -97,9 +97,9 @@ func build(t *testing.T, root string, m *Mutation) string {
 
 // play runs seeds with the mistake in, and tells what the first that fails by these
 // words says.
-func play(t *testing.T, binary string, first, last uint64, words string) (said string, found bool) {
+func play(t *testing.T, binary string, first, last uint64, words, world string) (said string, found bool) {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), binary, fmt.Sprint(first), fmt.Sprint(last), words).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), binary, fmt.Sprint(first), fmt.Sprint(last), words, world).CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) {
 		t.Fatalf("%s: %v\n%s", binary, err, out)

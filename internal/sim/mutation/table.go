@@ -152,5 +152,37 @@ func Table() []Mutation {
 			Name: "repayment-forgotten", Breaks: "new credit repays what was borrowed first", Seed: 1, Caught: "auditor",
 			Edits: []Edit{{"edge/fsm/reserve.go", "	if n := b.Repay(); n > 0 {", "	if n := 0 * b.Debt(); n > 0 {"}},
 		},
+		{
+			Name: "order-of-ended-epoch", Breaks: "an order is carried out in the epoch that it was placed in", World: Disks, Seed: 1, Caught: "V9",
+			Edits: []Edit{{"edge/fsm/feed.go", "|| max(o.Epoch, 1) != s.Epoch {", "|| false {"}},
+		},
+		{
+			Name: "new-epoch-without-suspense", Breaks: "what an ended epoch had is in suspense until two persons release it", World: Disks, Seed: 44, Caught: "V",
+			Edits: []Edit{{"central/buckets/buckets.go", "\t\t\tsum, err = money.Add(sum, money.Amount(s.Leases[i].Released))\n", "\t\t\tsum, err = money.Add(sum, money.Amount(s.Leases[i].Released+s.Leases[i].Suspense()))\n"}},
+		},
+		{
+			Name: "charged-periods-forgotten", Breaks: "a new epoch charges no period that the one before charged", World: Disks, Seed: 1, Caught: "paid for a day",
+			Edits: []Edit{{"central/regions/opening.go", "Charged: charged[sub.ID],", "Charged: charged[\"\"],"}},
+		},
+		{
+			Name: "debt-of-ended-epoch-forgotten", Breaks: "what an ended epoch had lent is owed", World: Disks, Seed: 4, Caught: "auditor",
+			Edits: []Edit{{"central/regions/closing.go", "\tif !ok {\n\t\treturn nil, nil", "\tif ok || !ok {\n\t\treturn nil, nil"}},
+		},
+		{
+			Name: "session-of-ended-epoch-charged", Breaks: "a session that began before the epoch serves is not charged from its first octet again", World: Disks, Seed: 1, Caught: "V",
+			Edits: []Edit{{"edge/fsm/epoch.go", "\treturn r.Start() < s.Since", "\treturn r.Start() < 0"}},
+		},
+		{
+			Name: "lease-rows-begin-anew", Breaks: "a lease's rows go on in version over epochs", World: Disks, Seed: 1, Caught: "auditor",
+			Edits: []Edit{{"central/buckets/buckets.go", "\t\t\tl.FeedVersion = max(l.FeedVersion, s.Leases[i].FeedVersion)", "\t\t\tl.FeedVersion = 0"}},
+		},
+		{
+			Name: "parted-ledger-not-fenced", Breaks: "a ledger that parted from the accepted one spends nothing", World: Disks, Seed: 1, Caught: "auditor",
+			Edits: []Edit{{"edge/uplink/uplink.go", "		u.behind = u.parted(u.hello.Epoch)", "		u.behind = nil"}, {"edge/uplink/uplink.go", "		u.behind = u.parted(epoch)", "		u.behind = nil"}},
+		},
+		{
+			Name: "serves-before-it-has-all", Breaks: "a new epoch serves nobody before it has each subscription's service", World: Disks, Seed: 1, Caught: "paid for a day",
+			Edits: []Edit{{"edge/fsm/epoch.go", "\tif s.expected == s.services+1 {", "\tif s.expected != 0 || s.services > 0 {"}},
+		},
 	}
 }
