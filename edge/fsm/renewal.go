@@ -21,7 +21,7 @@ func (v *version) contract() *contract.Plan {
 }
 
 // renew charges what has fallen due, keyed (subscription, component, start): of one
-// instant all or nothing. What cannot be paid lapses: sessions are cut off, and new
+// instant all or nothing, but what was used in arrears. What cannot be paid lapses: sessions are cut off, and new
 // credit tries again.
 func (s *State) renew(sub *Subscription) {
 	now := s.seconds()
@@ -49,6 +49,7 @@ func (s *State) renew(sub *Subscription) {
 	case !ok:
 		return
 	case len(bill) > 0 && !s.payBill(sub, journal.Unit(o.Currency), bill):
+		s.payUsed(sub, p, bill)
 		sub.Lapsed = true
 		sub.Contract.Pause(bill[0].Due)
 		s.disconnectAll(sub)
@@ -118,7 +119,11 @@ func (s *State) recover(sub *Subscription, p *contract.Plan, now int64) {
 	}
 	p.Resume(next, now)
 	more, ok := s.bill(sub, p, next, &bill, now, false)
-	if !ok || !s.payBill(sub, journal.Unit(p.Currency), bill) {
+	if !ok {
+		return
+	}
+	if !s.payBill(sub, journal.Unit(p.Currency), bill) {
+		s.payUsed(sub, p, bill)
 		return
 	}
 	sub.Contract, sub.Lapsed = *next, false
@@ -126,6 +131,24 @@ func (s *State) recover(sub *Subscription, p *contract.Plan, now int64) {
 		sub.Version++
 	}
 	s.rest(sub, p, more)
+}
+
+// payUsed pays of a bill for which there is not enough what was used in arrears, fee by
+// fee, up to the one that cannot be paid.
+func (s *State) payUsed(sub *Subscription, p *contract.Plan, bill []contract.Charge) {
+	for range p.Used(bill) {
+		next := sub.Contract.Clone()
+		c, due, err := p.Next(next, s.facts(sub), s.seconds())
+		if err != nil || !due {
+			return
+		}
+		p.Take(next, &c)
+		if !s.payBill(sub, journal.Unit(p.Currency), []contract.Charge{c}) {
+			return
+		}
+		sub.Contract = *next
+		sub.Version++
+	}
 }
 
 // resume goes on with a contract whose bar was lifted: what passed meanwhile is not

@@ -2,6 +2,7 @@ package contract
 
 import (
 	"fmt"
+	"slices"
 
 	"meridian/internal/invariant"
 	"meridian/internal/tariff"
@@ -45,6 +46,19 @@ func (p *Plan) first(s *State) (index int, at int64, w span) {
 		}
 	}
 	return index, at, w
+}
+
+// Used counts the charges at the head of a bill that are for service which was used:
+// fees in arrears. They are owed whether or not service goes on, so each stands alone;
+// what begins is paid together or not at all.
+func (p *Plan) Used(bill []Charge) (n int) {
+	arrears := func(c *Charge) bool {
+		return c.Kind == Fee && slices.ContainsFunc(p.Recurring, func(r tariff.Recurring) bool { return r.Name == c.Component && r.Due == tariff.Arrears })
+	}
+	for n < len(bill) && arrears(&bill[n]) {
+		n++
+	}
+	return n
 }
 
 // cut ends a span at an instant: after the days that have begun by then, or before

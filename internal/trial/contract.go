@@ -198,6 +198,7 @@ func (t *Trial) catchUp(e *Event, at int64, lang why.Language, out *[]Rated) {
 			return
 		}
 		if !c.p.affords(bill) {
+			t.chargeUsed(e, c, p, bill, lang, out)
 			c.lapsed = true
 			c.state.Pause(due)
 			*out = append(*out, t.lapsed(e, c, due))
@@ -235,11 +236,27 @@ func (t *Trial) recover(e *Event, c *contracted, at int64, lang why.Language, ou
 		return
 	}
 	p.Resume(next, at)
-	if !t.bill(e, c, p, next, &bill, at, false) || !c.p.affords(bill) {
+	if !t.bill(e, c, p, next, &bill, at, false) {
+		return
+	}
+	if !c.p.affords(bill) {
+		t.chargeUsed(e, c, p, bill, lang, out)
 		return
 	}
 	c.state, c.lapsed = next, false
 	t.charge(e, c, bill, lang, out)
+}
+
+// chargeUsed charges of a bill for which there is not enough what was used in arrears,
+// fee by fee, up to the one that cannot be paid.
+func (t *Trial) chargeUsed(e *Event, c *contracted, p *contract.Plan, bill []contract.Charge, lang why.Language, out *[]Rated) {
+	for _, x := range bill[:p.Used(bill)] {
+		if !c.p.affords([]contract.Charge{x}) {
+			return
+		}
+		p.Take(c.state, &x)
+		t.charge(e, c, []contract.Charge{x}, lang, out)
+	}
 }
 
 func (t *Trial) lapsed(e *Event, c *contracted, at int64) Rated {

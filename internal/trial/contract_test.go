@@ -173,3 +173,28 @@ func TestAGrandfatheredVersionGoesOn(t *testing.T) {
 		t.Error(all)
 	}
 }
+
+// Where there is not enough for all, what was used in arrears is paid, and what begins
+// is not: 17 of 31 days of 3.10 are 1.70, of 5.00; the month of 31.00 lapses. A region
+// does the same (edge/fsm TestContractLapsesAndRecovers).
+func TestWhatWasUsedIsPaidFirst(t *testing.T) {
+	sheet := `id: b
+name: B
+currency: EUR
+service: internet
+recurring:
+  - {name: line, price: "3.10", every: month, anchor: calendar, due: arrears, proration: actual-days}
+  - {name: access, price: "31.00", every: month, anchor: calendar, proration: actual-days}
+usage: [{name: data, unit: bytes, rates: [{price: 1.00 per GB}]}]
+profile: {session_limit: 1, interim: 60s}
+reservation: {quota: 1MB, ttl: 180s}
+overrun: owed
+`
+	var got []string
+	for _, r := range try(t, sheet, "event,subscription,start\nactivate,ann,2026-01-15T09:00:00Z\nrenew,ann,2026-02-01T00:00:00Z\n", "subscription,balance,value\nann,money,22.00\n", why.English) {
+		got = append(got, strings.TrimSpace(r.Event+" "+r.Usage+" "+r.CostText))
+	}
+	if all := strings.Join(got, ", "); all != "fee access 17.00, fee line 1.70, lapsed  0.00" {
+		t.Error(all)
+	}
+}
