@@ -31,6 +31,7 @@ func Run(t *testing.T, open Opener) {
 		"rerating":           testRerating,
 		"usage":              testUsage,
 		"why":                testWhy,
+		"why_fees":           testWhyFees,
 		"eligible":           testEligible,
 		"rerating_late":      testReratingLate,
 		"rerating_parts":     testReratingParts,

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"meridian/central/fault"
+	"meridian/central/payments"
+	"meridian/internal/feed"
 	"meridian/internal/journal"
 	"meridian/internal/money"
 	"meridian/internal/tariff"
@@ -84,5 +86,64 @@ func testWhy(t *testing.T, open Opener) {
 	}
 	if _, err := w.Explain.Of(w.Ctx, "north/1/3", "fr"); !fault.Is(err, fault.Invalid) {
 		t.Errorf("a language without sentences: %v", err)
+	}
+}
+
+// Fees name no version: it is found among the offerings that the subscription has had
+// by orders. Orders and what was taken back are explained by what was asked for.
+func testWhyFees(t *testing.T, open Opener) {
+	w := NewWorld(t, open)
+	w.Subscriber("u1", "north")
+	paid := w.Deposit("u1", "k", 5*money.Micro)
+	month := tariff.Period{Unit: tariff.Month, Count: 1}
+	o := Offering("monthly")
+	o.OneTime = []tariff.OneTime{{Name: "set-up", Price: 500_000}}
+	o.Recurring = []tariff.Recurring{{Name: "fee", Price: 3_000_000, Every: month, Anchor: tariff.Calendar, Proration: tariff.ActualDays, Cancel: tariff.PartCredit}}
+	_, err := w.Catalog.Publish(w.Ctx, []tariff.Offering{o, Offering("other")})
+	w.must(err)
+	place := func(order feed.Order) journal.Entry {
+		order.Subscription = "s-u1"
+		placed, err := w.Orders.Place(w.Ctx, order)
+		w.must(err)
+		return journal.Entry{Kind: journal.KindOrder, Account: "a-u1", Subscription: "s-u1", Ref: placed.ID, Detail: "executed"}
+	}
+	e := NewEdge("north")
+	e.Add(Epoch(), place(feed.Order{Action: feed.ActionChange, Offering: "monthly"}))
+	for _, x := range []struct {
+		kind        journal.Kind
+		amount      int64
+		ref, detail string
+	}{
+		{journal.KindOneTime, 500_000, "s-u1/set-up/1795219200", ""},
+		{journal.KindRecurring, 1_000_000, "s-u1/fee/1795219200", "10 of 30 days"}, // from 21 November
+		{journal.KindCredit, 500_000, "s-u1/fee/1795651200", "5 of 10 days"},       // from the 26th on
+	} {
+		m := Moved(x.kind, "u1", x.amount)
+		m.Ref, m.Detail = x.ref, x.detail
+		e.Add(m)
+	}
+	debit := place(feed.Order{Action: feed.ActionDebit, Amount: 250_000, Reason: "a letter"})
+	moved := Moved(journal.KindOrderDebit, "u1", 250_000)
+	moved.Ref = debit.Ref
+	e.Add(moved, debit, place(feed.Order{Action: feed.ActionChange, Offering: "other"}))
+	w.Ingest(e, e.All())
+	claim, err := w.Payments.Chargeback(w.Ctx, payments.Taken{Payment: paid.ID, Amount: 100_000, Reason: "card company"})
+	w.must(err)
+	for id, want := range map[string]string{
+		"north/1/2":                "Order ",
+		"north/1/3":                "0.50 EUR from the cash balance: set-up, once: 0.50 EUR.",
+		"north/1/4":                "1.00 EUR from the cash balance: fee from 2026-11-21 to 2026-12-01, 10 days of 30 at 3.00 EUR: 1.00 EUR.",
+		"north/1/5":                "0.50 EUR to the cash balance: fee: 1.00 EUR were paid, 5 days of 10 are not used; given back: 0.50 EUR.",
+		"north/1/6":                "0.25 EUR from the cash balance by order " + debit.Ref + ", reason: a letter.",
+		"claim/" + claim.ID + "/0": "0.10 EUR of payment " + paid.ID + " were taken back, reason: card company.",
+	} {
+		a, err := w.Explain.Of(w.Ctx, id, why.English)
+		w.must(err)
+		if !a.Explained || !strings.HasPrefix(a.Sentence, want) {
+			t.Errorf("%s: %q, explained %t: %s", id, a.Sentence, a.Explained, a.Reason)
+		}
+		if fee := a.Fee != nil; fee && a.Kind != "credit" && (a.Offering != "monthly" || a.Version != 1) {
+			t.Errorf("%s: priced by %s version %d", id, a.Offering, a.Version)
+		}
 	}
 }
