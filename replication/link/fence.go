@@ -10,7 +10,7 @@ import (
 // admitting is held, one at a time, by the stream that is being admitted.
 type slot struct {
 	admitting   chan struct{}
-	epoch, term uint64 // of the highest stream that was welcomed
+	epoch, term uint64 // of the newest stream that was welcomed
 	node        string
 	live        *serverSession
 	ended       Ended
@@ -89,18 +89,20 @@ func (s *Server) challenge(ctx context.Context, sl *slot, h Hello) {
 	}
 }
 
-// judge compares a stream with the highest that was welcomed. Of two nodes that
-// claim one term only one is connected at a time.
+// judge compares a stream with the one that is connected. Of two nodes that claim one
+// term only one is connected at a time. When none is, nobody is in its way: the Sink
+// knows epochs, terms and ledgers, and tells what is founded anew, or restored from an
+// ended epoch and was given the present one, from what was deposed.
 func (sl *slot) judge(h Hello) *Refused {
+	if sl.live == nil || sl.live.ctx.Err() != nil {
+		return nil
+	}
 	switch cmp.Or(cmp.Compare(h.Epoch, sl.epoch), cmp.Compare(h.Term, sl.term)) {
 	case 1:
 		return nil
 	case 0:
-		if sl.node == h.Node || sl.live == nil || sl.live.ctx.Err() != nil {
-			// The same leader again, whose stream before is half open; or another
-			// node after a stream that is over: a leader that was just deposed may
-			// come with the new term before it knows that it no longer leads.
-			return nil
+		if sl.node == h.Node {
+			return nil // the same leader again, whose stream before is half open
 		}
 		return &Refused{
 			Code:   CodeStaleTerm,
@@ -111,12 +113,9 @@ func (sl *slot) judge(h Hello) *Refused {
 	if h.Epoch < sl.epoch {
 		return &Refused{
 			Code:   CodeStaleEpoch,
-			Detail: fmt.Sprintf("epoch %d, the centre has epoch %d", h.Epoch, sl.epoch),
+			Detail: fmt.Sprintf("epoch %d, node %s of this region is connected with epoch %d; this ledger ends at %d/%d/%x", h.Epoch, sl.node, sl.epoch, h.Epoch, h.LastSeq, h.HeadHash),
 			Remedy: "this data is from before the region was closed or restored; keep it for reconciliation",
 		}
-	}
-	if sl.live == nil || sl.live.ctx.Err() != nil {
-		return nil // nobody is in its way: the Sink knows terms and ledgers, and tells what was restored from what was deposed
 	}
 	return &Refused{
 		Code:   CodeStaleTerm,

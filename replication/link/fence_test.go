@@ -1,6 +1,7 @@
 package link
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -65,7 +66,8 @@ func TestOrderOfStreams(t *testing.T) {
 	}
 }
 
-// TestFormerLeaderStaysOut: the order is remembered when no stream is live.
+// TestFormerLeaderStaysOut: when no stream is live the Sink, which remembers terms, keeps
+// it out.
 func TestFormerLeaderStaysOut(t *testing.T) {
 	ca, sink := testCA(t), newBooks()
 	srv := startCentre(t, ca, sink, nil)
@@ -80,6 +82,49 @@ func TestFormerLeaderStaysOut(t *testing.T) {
 	_, _ = runClient(t, quickClient(t, ca, "north", "n1", srv.addr), old)
 	eventually(t, "refused", func() bool { return old.refusedWith(CodeStaleTerm) })
 	sink.check(t, 3)
+}
+
+// TestEndedEpochIsTheSinksToJudge: what was connected before is no reason to turn away
+// a region that is founded anew, or one that was restored from an ended epoch: the Sink
+// knows which of them it gave the present epoch to, and its words reach the region.
+func TestEndedEpochIsTheSinksToJudge(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		first, later Hello
+	}{
+		{"founded anew", Hello{Epoch: 1, Term: 7}, Hello{Epoch: 0, Term: 2}},
+		{"restored from epoch 1", Hello{Epoch: 2, Term: 9}, Hello{Epoch: 1, Term: 7}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ca, sink := testCA(t), newBooks()
+			srv := startCentre(t, ca, sink, nil)
+			say := func(h Hello) *raw {
+				h.Region, h.Node, h.ProtocolVersion = "north", "n1", ProtocolVersion
+				s := openRaw(t, ca, "north", "n1", srv.addr)
+				s.hello(h)
+				return s
+			}
+			first := say(c.first)
+			first.welcome()
+			if r := say(c.later).next().GetRefused(); Code(r.GetCode()) != CodeStaleEpoch || !strings.Contains(r.GetDetail(), "this ledger ends at") {
+				t.Errorf("while the other is connected: %v", r)
+			}
+			if err := first.stream.CloseSend(); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the session ends", func() bool { return len(srv.Sessions()) == 0 })
+			sink.mu.Lock()
+			sink.refuse = &Refused{Code: CodeStaleEpoch, Detail: "epoch 3 was given to another", Remedy: "look at it"}
+			sink.mu.Unlock()
+			if r := say(c.later).next().GetRefused(); r.GetDetail() != "epoch 3 was given to another" {
+				t.Errorf("answered %v, want the Sink's words", r)
+			}
+			sink.mu.Lock()
+			sink.refuse = nil
+			sink.mu.Unlock()
+			say(c.later).welcome()
+		})
+	}
 }
 
 // TestDeposedLeaderDoesNotKeepTheTerm: a leader that was just deposed said hello

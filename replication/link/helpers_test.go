@@ -289,6 +289,9 @@ func (b *books) Hello(_ context.Context, _ string, h Hello) (Welcome, *Refused, 
 	if b.refuse != nil {
 		return Welcome{}, b.refuse, nil
 	}
+	if h.Term < b.lastTerm {
+		return Welcome{}, &Refused{Code: CodeStaleTerm, Detail: fmt.Sprintf("term %d, a leader of term %d has been here", h.Term, b.lastTerm), Remedy: "let the present leader connect"}, nil
+	}
 	return Welcome{Epoch: h.Epoch, CursorSeq: uint64(len(b.entries)), CursorHash: b.hash, FeedLast: uint64(len(b.feed))}, nil, nil
 }
 
