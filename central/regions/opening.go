@@ -73,7 +73,7 @@ func (o *Opening) greet(r Region, h link.Hello) *link.Refused {
 		return refuse(link.CodeStaleEpoch, "start the region from the directories that have that ledger, or give it a new epoch",
 			"the region was founded anew, and epoch %d was given to the ledger that ends at %s", r.Epoch, o.Heir)
 	default:
-		return refuse(link.CodeStaleEpoch, "keep its directory: what the centre does not have of it is reconciled (meridian ctl region late)",
+		return refuse(link.CodeStaleEpoch, "stop these nodes and keep their directories: what the centre does not have of their ledger is not taken in",
 			"epoch %d was given to %s, this ledger ends at %s", r.Epoch, o.Heir, here)
 	}
 	if o.ReadyAt == 0 {

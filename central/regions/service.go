@@ -204,7 +204,7 @@ func greet(r Region, h link.Hello, o Opening) *link.Refused {
 	case h.Epoch == 0:
 		return nil
 	case h.Epoch < r.Epoch:
-		return refuse(link.CodeStaleEpoch, "keep its directory: what the centre does not have of it is reconciled (meridian ctl region late)",
+		return refuse(link.CodeStaleEpoch, "stop these nodes and keep their directories: what the centre does not have of their ledger is not taken in",
 			"epoch %d has ended, the region is in epoch %d; this ledger ends at %s", h.Epoch, r.Epoch, heirOf(h))
 	case h.Epoch > r.Epoch:
 		return refuse(link.CodeRegionMismatch, "connect the region to the centre that it belongs to, or restore the centre's newest backup",
