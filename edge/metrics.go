@@ -110,7 +110,7 @@ func (n *Node) samples() []metrics.Sample {
 		a.add("overrun_worst_micro", float64(s.OverrunWorst))
 		a.add("overrun_bound_micro", float64(s.OverrunBound()))
 		fenced := 0.0
-		if s.Fenced {
+		if s.Fenced || s.Gathering {
 			fenced = 1
 		}
 		a.add("fenced", fenced)

@@ -5,7 +5,14 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
+	"meridian/edge/command"
+	"meridian/edge/fsm"
+	"meridian/internal/feed"
+	"meridian/internal/journal"
+	"meridian/internal/money"
+	"meridian/internal/tariff"
 	"meridian/internal/verify"
 )
 
@@ -109,4 +116,101 @@ func TestFrameOfAnotherEpochIsRefused(t *testing.T) {
 	if !errors.Is(err, ErrDamaged) {
 		t.Errorf("moved frame: %v", err)
 	}
+}
+
+// Drill with real nodes: three of them serve in epoch 1, are fenced, take epoch 2 and
+// serve again. Killed and started from a snapshot of epoch 1 and the log after it they
+// come to the same state; what epoch 1 left is still there, and the auditor reads the
+// stopped directories.
+func TestNewEpochOverRaftAndRestart(t *testing.T) {
+	c := newCluster(t, 3)
+	m := c.leader()
+	m.found()
+	for i := range 20 {
+		m.do(session(i, command.Stop, 1000))
+	}
+	if err := m.store.Snapshot(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	m.do(session(20, command.Stop, 1000))
+	_, ended := m.spent()
+	m.do(&command.Fence{Epoch: 1, LastSeq: ended})
+	m.do(&command.OpenEpoch{Epoch: 2})
+	m.do(&command.Tick{Clocks: []int64{time.Now().UnixMicro()}})
+	m.do(&command.Feed{Rows: beginning(t)})
+	for i := range 10 {
+		m.do(session(100+i, command.Stop, 500))
+	}
+	spent, seq := m.spent()
+	if spent != 5000 {
+		t.Fatalf("spent %d in epoch 2: what epoch 1 spent goes on, or nothing was taken", spent)
+	}
+	var hash [32]byte
+	m.state(func(s *fsm.State) { hash = s.Hash() })
+	for _, n := range c.members {
+		eventually(t, n.id+" has applied all", func() (same bool) {
+			n.state(func(s *fsm.State) { same = s.Hash() == hash })
+			return same
+		})
+	}
+	var dirs []string
+	for _, n := range c.members {
+		n.stop()
+		dirs = append(dirs, n.dir)
+	}
+	reports, err := OpenOffline(dirs, testRing(t))
+	for _, r := range reports {
+		if r.StateHash != hash || r.Epoch != 2 || len(r.Entries) != int(seq) {
+			t.Errorf("offline %s: epoch %d, %d entries of %d", r.Node, r.Epoch, len(r.Entries), seq)
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range c.members {
+		late := uint64(0)
+		if err := ReadEnded(n.dir, testRing(t), 1, func(e verify.RawEntry) error { late = e.Seq; return nil }); err != nil || late != ended {
+			t.Errorf("%s keeps epoch 1 up to entry %d of %d, %v", n.id, late, ended, err)
+		}
+		c.start(n)
+	}
+	m = c.leader()
+	m.do(session(200, command.Stop, 500))
+	if again, _ := m.spent(); again != spent+500 {
+		t.Errorf("spent %d after the restart, %d before", again, spent)
+	}
+	entries, head, err := m.store.Entries(0, journal.Hash{}, 1000, 1<<30)
+	m.state(func(s *fsm.State) {
+		if err != nil || len(entries) != int(s.Seq) || entries[0].Epoch != 2 || head != s.Head {
+			t.Errorf("%d entries of %d, the chain ends at the head: %t, %v", len(entries), s.Seq, head == s.Head, err)
+		}
+	})
+}
+
+// beginning are the rows that epoch 2 begins with.
+func beginning(t *testing.T) (rows []feed.Row) {
+	t.Helper()
+	offering := &tariff.Offering{ID: "o", Version: 1, Name: "o", Currency: "EUR", Service: "internet",
+		Usage: tariff.PerUnit(tariff.Bytes, money.Micro, 1_000_000), Reservation: tariff.Reservation{Quota: 1000, TTLSeconds: 600},
+		Profile: tariff.Profile{SessionLimit: 1, InterimSeconds: 60}, Overrun: tariff.Owed}
+	sub := feed.Subscription{ID: "s", Account: "a", Login: "u", Offering: "o"}
+	for i, e := range []struct {
+		kind    feed.Kind
+		id      string
+		version uint64
+		body    any
+	}{
+		{feed.KindOffering, "o@1", 1, offering}, {feed.KindSubscription, "s", 1, &sub},
+		{feed.KindLease, "b", 1, &feed.Lease{Bucket: "b", Account: "a", Unit: "EUR", Epoch: 1, Granted: 1 << 50}},
+		{feed.KindLease, "b", 2, &feed.Lease{Bucket: "b", Account: "a", Unit: "EUR", Epoch: 2, Granted: 1 << 40}},
+		{feed.KindService, "s", 2, &feed.Service{Subscription: sub, Version: 1, Epoch: 2, Offering: "o"}},
+		{feed.KindEpoch, "north", 2, &feed.Epoch{Region: "north", Epoch: 2, Services: 1}},
+	} {
+		body, err := feed.Encode(e.body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, feed.Row{Number: uint64(i + 1), Kind: e.kind, ID: e.id, Version: e.version, Body: body})
+	}
+	return rows
 }
