@@ -258,12 +258,12 @@ func (d *debit) round() (progress, blocked bool, err error) {
 			continue
 		}
 		until = min(until, horizon)
-		left, cost := d.left, d.r.Cost
+		left, cost, whole := d.left, d.r.Cost, false
 		switch {
 		case b.RatedBy > 0:
 			err = d.rated(b, until-t)
 		case b.Unit == tariff.Money:
-			err = d.money(b, until-t)
+			whole, err = d.money(b, until-t)
 		default:
 			d.units(b, until-t)
 		}
@@ -272,7 +272,7 @@ func (d *debit) round() (progress, blocked bool, err error) {
 		}
 		paid := d.left < left
 		progress = progress || paid || d.r.Cost > cost
-		if b.Blocking && d.left > 0 && (until == math.MaxInt64 || !paid) {
+		if b.Blocking && d.left > 0 && !whole && (until == math.MaxInt64 || !paid) {
 			return progress, true, nil
 		}
 		if paid {
@@ -331,22 +331,23 @@ func (d *debit) within(n, seconds int64) int64 {
 	return n
 }
 
-// money lets a money bucket pay the price.
-func (d *debit) money(b *Bucket, seconds int64) error {
-	before := d.s.State.Charged
-	slices, state, n, err := d.plan.Fit(d.r.Slices, d.s.Context, d.s.State, d.part(d.within(d.rising(), seconds)), money.Amount(b.Available()))
+// money lets a money bucket pay the price. It tells whether it paid for all that it
+// was asked for, which may be less than the usage left: see rising.
+func (d *debit) money(b *Bucket, seconds int64) (whole bool, err error) {
+	before, want := d.s.State.Charged, d.within(d.rising(), seconds)
+	slices, state, n, err := d.plan.Fit(d.r.Slices, d.s.Context, d.s.State, d.part(want), money.Amount(b.Available()))
 	if err != nil {
-		return err
+		return false, err
 	}
 	if n == 0 && state.Charged == before {
-		return nil
+		return false, nil
 	}
 	d.r.Slices, d.s.State = slices, state
 	cost := state.Charged - before
 	d.left -= n
 	d.r.Cost += cost
 	d.pay(b, int64(cost))
-	return nil
+	return n == want, nil
 }
 
 // units lets an allowance without prices pay.

@@ -21,6 +21,7 @@ type naivePurse struct {
 	every, given   int64
 	rollover       int64 // most that a renewal keeps on top; -1 = none
 	bonus          bool
+	blocking       bool  // what it cannot pay, nothing behind it pays
 	child          int64 // what this child may still use of a pool; -1 = no limit
 	in, out, lost  int64 // its books
 }
@@ -97,8 +98,8 @@ func (x *purses) use(s *naiveFalls, n int64, owe bool, paid map[*naivePurse]int6
 		cost := x.price(s.used+1) - x.price(s.used)
 		switch {
 		case cost > 0:
-			i := slices.IndexFunc(x.model, func(b *naivePurse) bool { return b.live(x.now) && b.available() >= cost })
-			if i >= 0 {
+			i := slices.IndexFunc(x.model, func(b *naivePurse) bool { return b.live(x.now) && (b.available() >= cost || b.blocking) })
+			if i >= 0 && x.model[i].available() >= cost {
 				take(x.model[i], cost)
 				s.payers = append(s.payers, naivePayer{x.model[i], x.model[i].since, cost})
 			} else if owe {
@@ -194,11 +195,12 @@ func TestNoSequenceOfAFallingPriceCreatesOrDestroysValue(t *testing.T) {
 			case 2:
 				b.Limit = &Limit{Left: rapid.Int64Range(0, 200).Draw(t, "per child")}
 			}
+			b.Blocking = rapid.IntRange(0, 5).Draw(t, "blocking") == 0
 			buckets = append(buckets, b)
 		}
 		x.w = NewWallet(x.now, buckets...)
 		for _, b := range x.w.Buckets {
-			m := &naivePurse{id: b.ID, value: b.Value, expires: b.Expires, since: b.Since, every: b.Every, given: b.Given, rollover: -1, bonus: b.Name != tariff.MoneyBalance, child: -1, in: b.Value}
+			m := &naivePurse{id: b.ID, value: b.Value, expires: b.Expires, since: b.Since, every: b.Every, given: b.Given, rollover: -1, bonus: b.Name != tariff.MoneyBalance, blocking: b.Blocking, child: -1, in: b.Value}
 			if b.Limit != nil {
 				m.child = b.Limit.Left
 			}

@@ -92,6 +92,11 @@ func TestAFallGoesBackToWhoPaid(t *testing.T) {
 	bonus := func(n, expires int64) *Bucket {
 		return &Bucket{ID: "b", Name: "bonus", Unit: tariff.Money, Priority: -1, Value: n, Expires: expires, Since: 5}
 	}
+	blocking := func(n, expires int64) *Bucket {
+		b := bonus(n, expires)
+		b.Blocking = true
+		return b
+	}
 	dated := func(n, expires int64) *Bucket {
 		return &Bucket{ID: "d", Name: tariff.MoneyBalance, Unit: tariff.Money, Value: n, Expires: expires}
 	}
@@ -109,6 +114,12 @@ func TestAFallGoesBackToWhoPaid(t *testing.T) {
 		{"bonus, then money: the last that paid first", []*Bucket{bonus(3000, 0), cash(20_000)}, "a 900; a 200", "b 3000, m 6000; m -4600", "b 0 m 18600"},
 		// back 10 000 − 4004 = 5996 at the 1001st: money 1000 (of 900 to 1000) and 4996 of the bonus, which pays the 99 · 4
 		{"the bonus gets its own back and pays on with it", []*Bucket{bonus(9000, 0), cash(20_000)}, "a 1100", "b 4400", "b 4600 m 20000"},
+		// what blocks pays for the first count, for the rest of the tier and past the fall: 1200 · 4
+		{"a bonus that blocks, in one tier", []*Bucket{blocking(9000, 0), cash(20_000)}, "a 50; a 50", "b 500; b 500", "b 8000 m 20000"},
+		{"a bonus that blocks, past the fall", []*Bucket{blocking(20_000, 0), cash(20_000)}, "a 1200", "b 4800", "b 15200 m 20000"},
+		{"a bonus that blocks and ends, past the fall", []*Bucket{blocking(20_000, 99), cash(20_000)}, "a 1200", "b 4800", "b 15200 m 20000"},
+		// 50 paid (500), 50 overrun (500) although there is money; then the bonus has nothing left
+		{"a bonus that blocks and is dry", []*Bucket{blocking(500, 0), cash(20_000)}, "a 100; a 100", "b 500, overrun 500; overrun 1000", "b 0 m 20000"},
 		{"bonus and money in reports", []*Bucket{bonus(9000, 0), cash(20_000)}, "a 900; a 100; a 1; a 99", "b 9000; m 1000; m -1000, b -4996; b 396", "b 4600 m 20000"},
 		// 400 paid, 600 overrun (6000); at 1200: 4800 in all: the overrun shrinks to 800
 		{"dry: what nobody paid is not given back", []*Bucket{cash(4000)}, "a 400; a 600; a 200", "m 4000; overrun 6000; overrun -5200", "m 0"},
@@ -142,6 +153,29 @@ func TestAFallGoesBackToWhoPaid(t *testing.T) {
 		}
 		if got := strings.Join(f.out, "; "); got != c.want || strings.Join(left, " ") != c.left {
 			t.Errorf("%s: %s\n got %s, left %s\nwant %s, left %s", c.name, c.steps, got, left, c.want, c.left)
+		}
+	}
+}
+
+// A bonus that blocks is no wall to itself: asked for as much as it can pay, it pays
+// past the first count and past the fall.
+func TestABlockingBonusPaysPastItsTier(t *testing.T) {
+	plan := volumePlan(t, nil)
+	for _, c := range []struct{ has, asked, paid, left int64 }{
+		{500, 50, 50, 0},
+		{500, 60, 50, 0},
+		{20_000, 1200, 1200, 15_200}, // 1200 · 4
+		{3999, 1200, 399, 9},         // 399 · 10; the 400th is 10 more
+	} {
+		for _, expires := range []int64{0, 1 << 40} {
+			b := &Bucket{ID: "b", Name: "bonus", Unit: tariff.Money, Priority: -1, Value: c.has, Expires: expires, Terms: Terms{Blocking: true}}
+			var r Result
+			if err := Debit(plan, &Session{}, NewWallet(0, b, &Bucket{ID: "m", Name: tariff.MoneyBalance, Unit: tariff.Money, Value: 50_000}), rating.Use{Quantity: c.asked}, Part, &r); err != nil {
+				t.Fatal(err)
+			}
+			if r.Paid != c.paid || b.Value != c.left {
+				t.Errorf("of %d, %d asked, end %d: %d paid, %d left; want %d, %d", c.has, c.asked, expires, r.Paid, b.Value, c.paid, c.left)
+			}
 		}
 	}
 }
