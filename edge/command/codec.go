@@ -3,6 +3,7 @@ package command
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"meridian/internal/canon"
 	"meridian/internal/feed"
@@ -28,6 +29,7 @@ const (
 	kindFence
 	kindCallAccounting // Accounting with the number that is called
 	kindCallReserve    // Reserve, the same way
+	kindFeedNewest     // Feed whose rows say how many before them are left out
 )
 
 func (c *Accounting) kind() kind {
@@ -44,7 +46,13 @@ func (c *Reserve) kind() kind {
 	return kindReserve
 }
 
-func (*Feed) kind() kind        { return kindFeed }
+func (c *Feed) kind() kind {
+	if slices.ContainsFunc(c.Rows, func(r feed.Row) bool { return r.Skipped > 0 }) {
+		return kindFeedNewest
+	}
+	return kindFeed
+}
+
 func (*Tick) kind() kind        { return kindTick }
 func (*Configure) kind() kind   { return kindConfigure }
 func (*OpenEpoch) kind() kind   { return kindOpenEpoch }
@@ -180,8 +188,8 @@ func Decode(b []byte) (Command, error) {
 		v := readReserve(r)
 		v.Called = readCalled(r)
 		c = v
-	case kindFeed:
-		c = readFeed(r)
+	case kindFeed, kindFeedNewest:
+		c = readFeed(r, k == kindFeedNewest)
 	case kindTick:
 		t := &Tick{Meta: readMeta(r)}
 		for n := r.Count(1); n > 0; n-- {
@@ -295,9 +303,12 @@ func readReserve(r *canon.Reader) *Reserve {
 func (c *Feed) append(w *canon.Writer) {
 	c.Meta.append(w)
 	w.Uvarint(uint64(len(c.Rows)))
+	newest := c.kind() == kindFeedNewest
 	for _, row := range c.Rows {
 		w.Uvarint(row.Number)
-		w.Uvarint(row.Skipped)
+		if newest {
+			w.Uvarint(row.Skipped)
+		}
 		w.String(string(row.Kind))
 		w.String(row.ID)
 		w.Uvarint(row.Version)
@@ -305,12 +316,18 @@ func (c *Feed) append(w *canon.Writer) {
 	}
 }
 
-func readFeed(r *canon.Reader) *Feed {
+func readFeed(r *canon.Reader, newest bool) *Feed {
 	c := &Feed{Meta: readMeta(r)}
 	for n := r.Count(5); n > 0; n-- {
-		c.Rows = append(c.Rows, feed.Row{
-			Number: r.Uvarint(), Skipped: r.Uvarint(), Kind: feed.Kind(r.String()), ID: r.String(), Version: r.Uvarint(), Body: r.Bytes(),
-		})
+		row := feed.Row{Number: r.Uvarint()}
+		if newest {
+			row.Skipped = r.Uvarint()
+		}
+		row.Kind, row.ID, row.Version, row.Body = feed.Kind(r.String()), r.String(), r.Uvarint(), r.Bytes()
+		c.Rows = append(c.Rows, row)
+	}
+	if newest && c.kind() != kindFeedNewest {
+		r.Fail("no row of the feed leaves any out")
 	}
 	return c
 }

@@ -31,6 +31,10 @@ func samples() []Command {
 		&Fence{Meta: m, Epoch: 1, LastSeq: 9},
 		&Accounting{Meta: m, NAS: "n", SessionID: "s", Login: "u", Status: Start, Event: 5, Called: "+491701234567"},
 		&Reserve{Meta: m, NAS: "n", Key: "k", SessionID: "s", Login: "u", Called: "112"},
+		&Feed{Meta: m, Rows: []feed.Row{
+			{Number: 7, Skipped: 4, Kind: feed.KindLease, ID: "b", Version: 2, Body: []byte("{}")},
+			{Number: 8, Kind: feed.KindLease, ID: "c", Version: 1, Body: []byte("{}")},
+		}},
 	}
 }
 
@@ -43,8 +47,8 @@ func TestBatchRoundTrip(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, samples()) {
 		t.Fatalf("%v: got %+v", err, got)
 	}
-	if len(samples()) != int(kindCallReserve) {
-		t.Fatalf("%d samples for %d kinds: add one for the new kind", len(samples()), kindCallReserve)
+	if len(samples()) != int(kindFeedNewest) {
+		t.Fatalf("%d samples for %d kinds: add one for the new kind", len(samples()), kindFeedNewest)
 	}
 }
 

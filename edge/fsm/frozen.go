@@ -35,6 +35,14 @@ type Frozen struct {
 	effects       cow[uint64]
 	waiting       cow[string]
 	answered      []string
+
+	// The maps as they were: a new epoch gives the State other ones.
+	of struct {
+		sessions     map[journal.SessionKey]*Session
+		reservations map[string]*Reservation
+		effects      map[uint64]*Effect
+		waiting      map[string]feed.Order
+	}
 }
 
 // step is how many items are encoded, or keys collected, while the guard is held.
@@ -78,6 +86,7 @@ func (s *State) Freeze() *Frozen {
 func (s *State) freeze(p part) *Frozen {
 	invariant.Check(len(s.out) == 0, "dump with %d entries not taken", len(s.out))
 	f := &Frozen{s: s, step: wholeStep()}
+	f.of.sessions, f.of.reservations, f.of.effects, f.of.waiting = s.sessions, s.reservations, s.effects, s.waiting
 	head := &canon.Writer{}
 	head.Byte(dumpFormat)
 	s.dumpHead(head)
@@ -132,14 +141,14 @@ func (f *Frozen) Dump(guard Locker, out func([]byte) error) error {
 	w := &itemWriter{guard: guard, step: f.step, out: out, w: canon.Writer{B: f.head}}
 	writeItems(w, &f.buckets, inIndex[balance.Bucket]{&s.buckets}, strings.Compare, s.appendBucket)
 	writeItems(w, &f.subscriptions, inIndex[Subscription]{&s.subscriptions}, strings.Compare, s.appendSubscription)
-	writeItems(w, &f.sessions, inMap[journal.SessionKey, *Session](s.sessions), compareSession, s.appendSession)
-	writeItems(w, &f.reservations, inMap[string, *Reservation](s.reservations), strings.Compare, s.appendReservation)
-	writeItems(w, &f.effects, inMap[uint64, *Effect](s.effects), cmp.Compare[uint64], s.appendEffect)
+	writeItems(w, &f.sessions, inMap[journal.SessionKey, *Session](f.of.sessions), compareSession, s.appendSession)
+	writeItems(w, &f.reservations, inMap[string, *Reservation](f.of.reservations), strings.Compare, s.appendReservation)
+	writeItems(w, &f.effects, inMap[uint64, *Effect](f.of.effects), cmp.Compare[uint64], s.appendEffect)
 	w.w.Uvarint(uint64(len(f.answered)))
 	for _, id := range f.answered {
 		w.w.String(id)
 	}
-	writeItems(w, &f.waiting, inMap[string, feed.Order](s.waiting), strings.Compare, s.appendOrder)
+	writeItems(w, &f.waiting, inMap[string, feed.Order](f.of.waiting), strings.Compare, s.appendOrder)
 	w.flush()
 	return w.err
 }
