@@ -32,7 +32,7 @@ type regionReason struct {
 	Region string `json:"region"`
 	Reason string `json:"reason"`
 	After  string `json:"after,omitempty"` // bucket to go on after
-	Epoch  uint64 `json:"epoch,omitempty"` // that has ended; 0 = the newest
+	Epoch  uint64 `json:"epoch,omitempty"` // that has ended, 0 = the newest; in a proposal of a new one, that would end
 	Heir   string `json:"heir,omitempty"`  // ledger that a new epoch is given to
 }
 
@@ -46,11 +46,21 @@ func readRegionReason(body []byte, what string) (in regionReason, err error) {
 	return in, nil
 }
 
-// propose keeps a request about a region until another admin approves it.
+// proposeFor keeps a request about a region until another admin approves it. One of its
+// kind waits at a time: a second one would be carried out on what the first has made.
 func (a *API) proposeFor(ctx context.Context, tx store.Tx, r request, action string, in regionReason, says string) (outcome, error) {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return outcome{}, fmt.Errorf("encode the proposal: %w", err)
+	}
+	same := func(p approvals.Proposal) bool {
+		var other regionReason
+		return p.Action == action && json.Unmarshal(p.Body, &other) == nil && other.Region == in.Region
+	}
+	if p, waits, err := a.Approvals.WaitingTx(ctx, tx, same); err != nil {
+		return outcome{}, err
+	} else if waits {
+		return outcome{}, fault.New(fault.Conflict, "region", in.Region, "proposal "+p.ID+" of "+p.ProposedBy+" asks for this already", "approve or reject that one")
 	}
 	p, err := a.Approvals.ProposeTx(ctx, tx, r.operator, action, body, in.Reason, []string{says})
 	if err != nil {

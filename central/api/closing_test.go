@@ -57,6 +57,7 @@ func testRegionGetsANewEpoch(t *testing.T, c *client) {
 	p := c.post(201, path, adminToken, `{"region":"north","heir":"new","reason":"built again"}`)["proposal"].(map[string]any)
 	body := `{"id":"` + p["id"].(string) + `","outcome":"approved"}`
 	c.post(403, "/v1/proposals/decide", adminToken, body)
+	c.post(409, path, adminToken, `{"region":"north","heir":"new","reason":"asked for a second time"}`)
 	c.post(201, "/v1/proposals/decide", secondToken, body)
 	page := c.post(201, path, adminToken, `{"region":"north","reason":"built again"}`)
 	if page["epoch"] != 2.0 || page["more"] != false || page["heir"] != "new" || page["ready_at"] == nil || page["subscriptions"] == 0.0 {

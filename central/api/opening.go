@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"strconv"
 
 	"meridian/central/approvals"
 	"meridian/central/regions"
@@ -46,8 +47,11 @@ func (a *API) newEpoch(ctx context.Context, tx store.Tx, r request) (outcome, er
 	if err != nil {
 		return outcome{}, err
 	}
+	if in.Epoch, err = a.Regions.MayOpenTx(ctx, tx, in.Region, heir); err != nil {
+		return outcome{}, err
+	}
 	return a.proposeFor(ctx, tx, r, approvals.NewEpoch, in,
-		"the present epoch of region "+in.Region+" ends, what its leases have goes to suspense, and the next one is given to "+heir.String())
+		"epoch "+strconv.FormatUint(in.Epoch, 10)+" of region "+in.Region+" ends, what its leases have goes to suspense, and the next one is given to "+heir.String())
 }
 
 func (a *API) openEpochNow(ctx context.Context, tx store.Tx, p approvals.Proposal) (outcome, error) {
@@ -59,7 +63,7 @@ func (a *API) openEpochNow(ctx context.Context, tx store.Tx, p approvals.Proposa
 	if err != nil {
 		return outcome{}, err
 	}
-	o, err := a.Regions.OpenEpochTx(ctx, tx, in.Region, heir, in.Reason)
+	o, err := a.Regions.OpenEpochTx(ctx, tx, in.Region, in.Epoch, heir, in.Reason)
 	if err != nil {
 		return outcome{}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"meridian/central/access"
@@ -103,6 +104,18 @@ func (s *Service) ProposeTx(ctx context.Context, tx store.Tx, by access.Operator
 		return Proposal{}, fmt.Errorf("keep proposal %s: %w", p.ID, err)
 	}
 	return p, nil
+}
+
+// WaitingTx finds the oldest open proposal that is of a kind, if there is one.
+func (s *Service) WaitingTx(ctx context.Context, tx store.Tx, kind func(Proposal) bool) (Proposal, bool, error) {
+	open, err := s.stores(tx).Open(ctx, MaxOpen)
+	if err != nil {
+		return Proposal{}, false, fmt.Errorf("list open proposals: %w", err)
+	}
+	if i := slices.IndexFunc(open, kind); i >= 0 {
+		return open[i], true, nil
+	}
+	return Proposal{}, false, nil
 }
 
 // DecideTx approves or rejects a proposal. Nobody approves his own; he may take it

@@ -83,20 +83,18 @@ func (o *Opening) greet(r Region, h link.Hello) *link.Refused {
 }
 
 // OpenEpochTx ends a region's epoch, if that has not ended, and issues the next one to
-// one ledger. What the ended epoch's leases had is in suspense: what its lost entries
-// spent of it nobody knows. Orders that it has not answered are refused.
-func (s *Service) OpenEpochTx(ctx context.Context, tx store.Tx, region string, heir Heir, reason string) (Opening, error) {
+// one ledger, under MayOpenTx's rule: ends is the epoch of which it was proposed. What
+// the ended epoch's leases had is in suspense: what its lost entries spent of it nobody
+// knows. Orders that it has not answered are refused.
+func (s *Service) OpenEpochTx(ctx context.Context, tx store.Tx, region string, ends uint64, heir Heir, reason string) (Opening, error) {
 	st := s.Stores(tx)
-	r, err := st.Get(ctx, region, true)
-	if errors.Is(err, store.ErrNotFound) {
-		return Opening{}, fault.Missing("region", region, "the region", "name one that exists")
-	}
+	r, err := s.mayOpen(ctx, tx, region, heir)
 	if err != nil {
-		return Opening{}, fmt.Errorf("read region %s: %w", region, err)
+		return Opening{}, err
 	}
-	if heir.Epoch > r.Epoch {
-		return Opening{}, fault.New(fault.Conflict, "heir", heir.String(), fmt.Sprintf("epoch %d was never issued here, the newest is %d", heir.Epoch, r.Epoch),
-			"name the ledger that the region's refusal names")
+	if ends != r.Epoch {
+		return Opening{}, fault.New(fault.Conflict, "epoch", strconv.FormatUint(ends, 10), fmt.Sprintf("this was proposed to end epoch %d, and the region is in epoch %d", ends, r.Epoch),
+			"reject it; propose it anew if epoch "+strconv.FormatUint(r.Epoch, 10)+" shall end too")
 	}
 	now := s.Now().UnixMicro()
 	if _, err := st.Closing(ctx, region, r.Epoch); errors.Is(err, store.ErrNotFound) {

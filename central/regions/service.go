@@ -168,6 +168,9 @@ func (s *Service) Hello(ctx context.Context, region string, h link.Hello) (link.
 
 func (s *Service) hello(ctx context.Context, tx store.Tx, region string, h link.Hello) (link.Welcome, *link.Refused, error) {
 	r, refused, err := s.lookup(ctx, tx, region)
+	if refused != nil && r.Revoked && h.Epoch != 0 {
+		refused.Detail += "; this ledger ends at " + heirOf(h).String() // for who gives it the next epoch
+	}
 	if err != nil || refused != nil {
 		return link.Welcome{}, refused, err
 	}

@@ -126,8 +126,15 @@ func (r *region) giveEpoch(heir regions.Heir) {
 	w := r.w
 	w.after(time.Second+w.upTo(20*time.Second), func() {
 		var o regions.Opening
+		ends, accepted := r.cursor()
+		if heir.Epoch == ends && heir.Seq >= accepted { // it went on, and parted from what the centre has
+			r.office("close", func(ctx context.Context, tx store.Tx, s *regions.Service) error {
+				_, err := s.CloseTx(ctx, tx, r.name, "the copy went on by itself")
+				return err
+			})
+		}
 		r.office("open", func(ctx context.Context, tx store.Tx, s *regions.Service) (err error) {
-			o, err = s.OpenEpochTx(ctx, tx, r.name, heir, "the disks were lost")
+			o, err = s.OpenEpochTx(ctx, tx, r.name, ends, heir, "the disks were lost")
 			return err
 		})
 		r.releasing++

@@ -63,6 +63,7 @@ func Run(t *testing.T, open Opener) {
 		"chargeback_refused": testChargebackRefused,
 		"region_lost":        testRegionLost,
 		"new_epoch":          testNewEpoch,
+		"new_epoch_refused":  testNewEpochRefused,
 		"founded_anew":       testFoundedAnew,
 		"orders":             testOrders,
 		"orders_in_order":    testOrdersInOrder,

@@ -36,10 +36,10 @@ func (w *World) stale(what, words string, refused *link.Refused) {
 	}
 }
 
-// open has two persons give the region its next epoch.
-func (w *World) open(heir regions.Heir) (regions.Opening, error) {
+// open has two persons end an epoch of the region and give the next one to an heir.
+func (w *World) open(ends uint64, heir regions.Heir) (regions.Opening, error) {
 	return inTx(w, func(ctx context.Context, tx store.Tx) (regions.Opening, error) {
-		return w.Regions.OpenEpochTx(ctx, tx, "north", heir, "restored")
+		return w.Regions.OpenEpochTx(ctx, tx, "north", ends, heir, "restored")
 	})
 }
 
@@ -87,10 +87,10 @@ func testNewEpoch(t *testing.T, open Opener) {
 	if parsed, err := regions.ParseHeir(heir.String()); err != nil || parsed != heir {
 		t.Errorf("%s is read as %v, %v", heir, parsed, err)
 	}
-	if _, err := w.open(regions.Heir{Epoch: 2, Seq: 7, Hash: e.Hashes[3]}); !fault.Is(err, fault.Conflict) {
+	if _, err := w.open(1, regions.Heir{Epoch: 2, Seq: 7, Hash: e.Hashes[3]}); !fault.Is(err, fault.Conflict) {
 		t.Errorf("an epoch for a ledger of one that was never issued: %v", err)
 	}
-	o, err := w.open(heir)
+	o, err := w.open(1, heir)
 	w.must(err)
 	_, refused = w.hello(e, 3, 1)
 	w.stale("before it is prepared", "is being prepared", refused)
@@ -225,7 +225,7 @@ func testFoundedAnew(t *testing.T, open Opener) {
 	})
 	w.must(err)
 	w.Deposit("u1", "k2", 30)
-	o, err := w.open(regions.Heir{})
+	o, err := w.open(1, regions.Heir{})
 	w.must(err)
 	w.prepare(o)
 	_, refused := w.hello(e, 6, 9)
