@@ -1,6 +1,8 @@
 package fsm
 
 import (
+	"slices"
+
 	"meridian/edge/balance"
 	"meridian/internal/charging"
 	"meridian/internal/journal"
@@ -52,6 +54,33 @@ func (s *State) unpay(sess *Session, b *balance.Bucket, amount int64) {
 	if amount > 0 {
 		sess.rated.back = append(sess.rated.back, back{bucket: b, amount: amount})
 	}
+}
+
+// of is how much of what is given back, and can be spent, is the bucket's.
+func of(list []back, b *balance.Bucket) (n int64) {
+	for i := range list {
+		if x := &list[i]; x.bucket == b && !x.lapsed && x.rule == "" {
+			n += x.amount
+		}
+	}
+	return n
+}
+
+// spend pays out of what another component of the report gives back to the bucket:
+// the entries of the cut say what is left of it. It returns how much that is.
+func (x *rated) spend(b *balance.Bucket, amount int64) (n int64) {
+	if x == nil {
+		return 0
+	}
+	for i := range x.back {
+		if k := &x.back[i]; k.bucket == b && !k.lapsed && k.rule == "" && amount > n {
+			part := min(amount-n, k.amount)
+			k.amount -= part
+			n += part
+		}
+	}
+	x.back = slices.DeleteFunc(x.back, func(k back) bool { return k.amount == 0 })
+	return n
 }
 
 // emitBack writes what a cut gives back. What an allowance had paid whose time is

@@ -183,7 +183,7 @@ func (f *falls) useBeside(t *rapid.T, o *tariff.Offering) {
 	pure := charging.Session{Context: rating.Context{Start: sess.rated.parts[0].start}, State: sess.rated.parts[0].tally}
 	p := &sess.rated.parts[0]
 	pure.Owed, pure.Payers = p.owed, append(pure.Payers, p.payers...)
-	w := f.s.fill(f.s.subscriptions.get("sub"), v, sess.Hold).Clone()
+	w := f.s.fill(f.s.subscriptions.get("sub"), v, sess.Hold, nil).Clone()
 	w.At(f.now)
 	before := map[string]int64{}
 	for _, b := range f.s.buckets.sorted() {
@@ -274,6 +274,56 @@ func (f *falls) closed(t *rapid.T, o *tariff.Offering) {
 		}
 		if sum != want*int64(eur) {
 			t.Fatalf("session %s: %d MB were charged %d, they cost %d.00", key, mb, sum, want)
+		}
+	}
+}
+
+// What one component of a session gives back pays for the next in the same report,
+// cut or not before. Data costs 10.00 a MB, and 4.00 for all beyond 1000; time costs
+// 1.00 a second. 100 s and 1000 MB come to 10 100.00, which is all there is; at 200 s
+// and 1001 MB data costs 4004.00: 5996.00 come back, time takes 100.00 of them.
+func TestWhatAComponentGivesBackPaysForTheNext(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		cash     money.Amount
+		bonus    money.Amount
+		dated    money.Amount // ends before the second report
+		perChild int64
+		want     string
+	}{
+		{"cash", 10_100, 0, 0, 0, "cash 5896, owed 0"},
+		{"a bonus", 0, 10_100, 0, 0, "cash 0, bonus 5896, owed 0"},
+		{"a pool, all of what the child may use", 0, 20_000, 0, 10_100, "bonus 15796, cash 0, owed 0"},
+		{"money that has ended since", 0, 0, 10_100, 0, "dated 0, cash 5896, owed 0"},
+	} {
+		for _, cut := range []bool{false, true} {
+			o := megabytes(c.bonus * eur)
+			o.Usage[0].Rates[0].Tiers[0].Step, o.Usage[0].Rates[0].Tiers[1].Step = 0, 0
+			o.Usage = append(o.Usage, tariff.Usage{Name: "time", Unit: tariff.Seconds, Rates: []tariff.Rate{{Price: tariff.Price{Amount: eur, Per: 1}}}})
+			if c.perChild > 0 {
+				o.Allowances[0].Shared = &tariff.Shared{Pool: "family", PerChild: c.perChild * int64(eur)}
+			}
+			f := &falls{region: newRegion(t, c.cash*eur, o)}
+			if c.dated > 0 {
+				f.feed(feed.KindLease, "a/dated", &feed.Lease{Bucket: "a/dated", Account: "a", Unit: "EUR", Epoch: 1, Granted: int64(c.dated * eur), ExpiresAt: f.now + 150})
+			}
+			start := f.now
+			f.acct(command.Start, "s", start, 0, 0)
+			f.tick(100)
+			f.acct(command.Interim, "s", start, 100, 1_000_000_000)
+			if cut {
+				f.apply(&command.CutAll{Limit: 10})
+			}
+			f.tick(100)
+			f.acct(command.Stop, "s", start, 200, 1_001_000_000)
+			f.reloaded()
+			if got := f.balances(); got != c.want {
+				t.Errorf("%s, cut %t: %s, want %s (%s)", c.name, cut, got, c.want, f.paid())
+			}
+			net := f.sum(journal.KindCharge) - f.sum(journal.KindRefund)
+			if net != 4204*eur { // 4004 + 200
+				t.Errorf("%s, cut %t: entries come to %s, want 4204.00", c.name, cut, net)
+			}
 		}
 	}
 }

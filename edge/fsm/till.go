@@ -26,18 +26,21 @@ type till struct {
 
 // fill puts together what may pay for the usage of a subscription, in charging
 // order: of each bucket what is available and what is in hold, which this session
-// has; then, unless the region is connected, the offline allowance.
-func (s *State) fill(sub *Subscription, o *version, hold []verify.Part) *charging.Wallet {
+// has, and what another component has given back in the same report; then, unless the
+// region is connected, the offline allowance.
+func (s *State) fill(sub *Subscription, o *version, hold []verify.Part, given []back) *charging.Wallet {
 	t := &s.till
 	all := s.bucketsOf(sub.Account)
 	t.wallet.Buckets, t.buckets, t.limits = t.wallet.Buckets[:0], t.buckets[:0], t.limits[:0]
 	t.wallet.At(s.seconds())
 	own := s.own[sub.ID]
-	t.buckets = slices.Grow(t.buckets, 2*len(all)+len(own)) // pointers into it are kept
+	t.buckets = slices.Grow(t.buckets, 2*len(all)+len(own)+1) // pointers into it are kept
 	t.limits = slices.Grow(t.limits, len(all))
 	for _, list := range [...][]*balance.Bucket{all, own} {
 		for _, b := range list {
-			if x, ok := s.purse(b, sub, o); ok {
+			free := of(given, b)
+			if x, ok := s.purse(b, sub, o, free); ok {
+				x.Value += free
 				for _, h := range hold {
 					if h.Bucket == b.ID {
 						x.Value += h.Amount
@@ -47,7 +50,10 @@ func (s *State) fill(sub *Subscription, o *version, hold []verify.Part) *chargin
 			}
 		}
 	}
-	if len(own) > 0 {
+	if n := of(given, nil); n > 0 {
+		t.add(charging.Bucket{Name: tariff.MoneyBalance, Unit: tariff.Money, Value: n})
+		slices.SortFunc(t.wallet.Buckets, charging.Before)
+	} else if len(own) > 0 {
 		slices.SortFunc(t.wallet.Buckets, charging.Before)
 	}
 	if s.Mode == command.Connected {
@@ -67,8 +73,8 @@ func (t *till) add(b charging.Bucket) {
 }
 
 // purse is how charging sees a bucket; false when it is not for this subscription
-// or offering.
-func (s *State) purse(b *balance.Bucket, sub *Subscription, o *version) (charging.Bucket, bool) {
+// or offering. A child that gave free back may use it again.
+func (s *State) purse(b *balance.Bucket, sub *Subscription, o *version, free int64) (charging.Bucket, bool) {
 	x := charging.Bucket{ID: b.ID, Name: tariff.MoneyBalance, Unit: tariff.Money, Priority: b.Priority, Expires: b.Expires, Value: b.Available()}
 	if b.Made == nil || b.Made.Allowance == "" {
 		return x, b.Unit == journal.Unit(o.Currency)
@@ -81,7 +87,7 @@ func (s *State) purse(b *balance.Bucket, sub *Subscription, o *version) (chargin
 		x.Name, x.Unit, x.Terms, x.Given, x.Since = a.Name, a.Unit, o.terms[i], b.Made.Given, b.Made.From
 		if a.Shared != nil && a.Shared.PerChild > 0 {
 			t := &s.till
-			t.limits = append(t.limits, charging.Limit{Left: max(a.Shared.PerChild-b.Made.UsedBy(sub.ID), 0)})
+			t.limits = append(t.limits, charging.Limit{Left: max(a.Shared.PerChild-b.Made.UsedBy(sub.ID)+free, 0)})
 			x.Limit = &t.limits[len(t.limits)-1]
 		}
 		return x, true
@@ -119,7 +125,11 @@ func (s *State) useBy(sess *Session, sub *Subscription, o *version, i int, from 
 		u.New = s.counting(c, sess, sub, o, i, sess.Meter.Seconds-d.Seconds)
 	}
 	r := &s.till.result
-	w := s.fill(sub, o, sess.Hold)
+	var given []back
+	if sess.rated != nil {
+		given = sess.rated.back
+	}
+	w := s.fill(sub, o, sess.Hold, given)
 	if err := charging.Debit(o.plan, c, w, u, charging.Owe, r); err != nil {
 		return false
 	}
@@ -138,8 +148,9 @@ func (s *State) useBy(sess *Session, sub *Subscription, o *version, i int, from 
 	}
 	s.giveBack(sess, o, i, r)
 	for _, x := range r.Payments {
-		if x.Amount > 0 {
-			s.pay(sess, s.buckets.get(x.Bucket), x.Amount)
+		b := s.buckets.get(x.Bucket)
+		if n := x.Amount - sess.rated.spend(b, x.Amount); n > 0 {
+			s.pay(sess, b, n)
 		}
 	}
 	if r.Overrun > 0 {
@@ -153,7 +164,7 @@ func (s *State) useBy(sess *Session, sub *Subscription, o *version, i int, from 
 func (s *State) hold(sub *Subscription, o *version, c *charging.Session, hold *[]verify.Part) int64 {
 	now, r := s.seconds(), &s.till.result
 	trial := c.Clone()
-	w := s.fill(sub, o, *hold)
+	w := s.fill(sub, o, *hold, nil)
 	if err := charging.Debit(o.plan, &trial, w, rating.Use{Quantity: o.Reservation.Quota, From: now, To: now}, charging.Part, r); err != nil {
 		return 0
 	}
