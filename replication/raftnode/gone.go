@@ -16,11 +16,14 @@ import (
 // hands over; the timeouts are for what only falls silent. One that stands in vain
 // costs an election: who may lead is still decided by votes.
 const (
-	goneTries = 5 // a process closes its connections and its listener one after the other
-	goneEach  = 20 * time.Millisecond
+	goneTries = 10 // a process closes its connections and its listener one after the other
+	goneEach  = 50 * time.Millisecond
 	// goneTurn is how long each voter leaves the one before it to be elected, so that
 	// they do not all vote for themselves.
 	goneTurn = 150 * time.Millisecond
+	// goneSilence is the part of Heartbeat that it must have been silent for: raft's
+	// leaders say something at least as often.
+	goneSilence = 5
 )
 
 // lost is told that a connection from a member has ended. It never blocks.
@@ -54,10 +57,16 @@ func (n *Node) standIfGone(id raft.ServerID) {
 			return
 		}
 	}
-	if turn > 0 && (!n.pause(time.Duration(turn)*goneTurn) || !n.refused(string(addr))) {
+	// Only its listener may be out of reach from here, while it goes on to lead by
+	// connections of its own.
+	heard := n.raft.LastContact()
+	if !n.pause(n.cfg.Heartbeat/goneSilence + time.Duration(turn)*goneTurn) {
 		return
 	}
-	if n.follows(id) {
+	if turn > 0 && !n.refused(string(addr)) {
+		return
+	}
+	if n.follows(id) && n.raft.LastContact().Equal(heard) {
 		n.stand(leader)
 	}
 }
