@@ -83,14 +83,20 @@ func (o *Outcome) Add(p Outcome) {
 // or is owed: open claims are served first, the oldest first; what they lack is asked
 // back from the regions (reclaim_to); what is left is leased to the home, whose lease
 // is the whole bucket as long as no claim is open. homeEpoch is the home's present
-// epoch, 0 when the bucket has no home or nothing may be granted there.
+// epoch, 0 when the bucket has no home or nothing may be granted there. Of an
+// allowance whose epoch has ended what is left lapses: nobody could tell it from
+// money that has no end.
 func (s *State) Rebalance(homeEpoch uint64, at int64) (Outcome, error) {
 	var out Outcome
 	if err := s.serve(&out, at); err != nil {
 		return out, err
 	}
 	var home *Lease
-	if s.Home != "" && homeEpoch != 0 {
+	if s.Given && s.Lease(s.Home, homeEpoch) == nil {
+		if err := s.lapse(&out, at); err != nil {
+			return out, err
+		}
+	} else if s.Home != "" && homeEpoch != 0 {
 		home, _ = s.Open(s.Home, homeEpoch)
 	}
 	told := s.reclaim()

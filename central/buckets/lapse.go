@@ -22,6 +22,22 @@ func (s *State) Return(l *Lease, at int64) *journal.Journal {
 	return &j
 }
 
+// lapse ends what is unleased of an allowance and serves no claim. The source of its
+// journal names what has lapsed or was debited until then, which only rises.
+func (s *State) lapse(out *Outcome, at int64) error {
+	n, err := s.Unleased()
+	if err != nil {
+		return err
+	}
+	if n -= s.OpenClaims(); n <= 0 {
+		return nil
+	}
+	s.Debited += n
+	out.Journals = append(out.Journals, journal.Transfer(fmt.Sprintf("lapsed/%s/%d", s.ID, s.Debited), at, "expired",
+		journal.CustomerPrepaid+s.Account, journal.RevenueExpired, s.Unit, n))
+	return nil
+}
+
 // DebtOf is the claim for what an ended epoch's lease had borrowed and not repaid; ok
 // is false when there is nothing. Its id is the lease's, so that it is made once.
 func (s *State) DebtOf(l *Lease, at int64) (c Claim, ok bool) {

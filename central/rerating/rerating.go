@@ -9,7 +9,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
+	"meridian/central/buckets"
 	"meridian/internal/journal"
 	"meridian/internal/money"
 	"meridian/internal/rating"
@@ -28,6 +30,17 @@ type Version struct {
 	meter int // component that meters sessions, −1 = usage is free
 	hash  [32]byte
 	odd   string // why no record follows from its quantity by this version, "" = it may
+}
+
+// paidByRenewed is why a record is left as it is of which money would go back to a
+// bonus: what one period's had paid is nobody's once the next is given, and the
+// centre does not know which of them it was.
+const paidByRenewed = "a bonus that is given anew each period has paid for it"
+
+// renewedBonus tells whether a refund may be of money that is given each period.
+func (v *Version) renewedBonus(account string, refunds []Refund) bool {
+	made := func(r Refund) bool { return r.Bucket != buckets.CashID(account) }
+	return slices.ContainsFunc(v.Allowances, func(a tariff.Allowance) bool { return a.Unit == tariff.Money && a.Every != nil }) && slices.ContainsFunc(refunds, made)
 }
 
 // unit is what the version meters sessions in, "" when usage is free.

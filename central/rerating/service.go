@@ -246,6 +246,10 @@ func (s *Service) record(ctx context.Context, tx store.Tx, x *run, rec Record, m
 	}
 	rec.Unit = journal.Unit(x.new.Currency)
 	c = Correct(rec, earlier, priced.Amount, x.Undercharge)
+	if x.old != nil && x.old.renewedBonus(c.Account, c.Refunds) {
+		x.report.Skipped[paidByRenewed]++
+		return Correction{}, false, nil
+	}
 	c.Offering, c.Version, c.Run, c.At, c.UpTo = x.Offering, x.Corrected, x.id, x.now.UnixMicro(), upTo
 	x.report.Records++
 	return c, true, nil

@@ -131,8 +131,11 @@ func (s *State) applyLease(l *feed.Lease, ver uint64) {
 		s.buckets.put(b)
 		s.fileBucket(b)
 	}
-	b.Priority, b.Expires = l.Priority, l.ExpiresAt
-	slices.SortFunc(s.bucketsOf(l.Account), balance.Before)
+	given := b.Made != nil && b.Made.Allowance != "" // its rank and its end are the offering's, which the centre does not keep
+	if !given {
+		b.Priority, b.Expires = l.Priority, l.ExpiresAt
+		slices.SortFunc(s.bucketsOf(l.Account), balance.Before)
+	}
 	err := b.Grant(l.Granted, l.ReclaimTo, l.Allowance)
 	invariant.Check(err == nil, "%v", err)
 	if b.G >= b.Wanted {
@@ -140,6 +143,9 @@ func (s *State) applyLease(l *feed.Lease, ver uint64) {
 	}
 	s.settle(b)
 	for _, sub := range s.subscriptionsOf(l.Account) {
+		if given && (b.Made.Subscription == "" || b.Made.Subscription == sub.ID) {
+			s.expire(sub, b, s.seconds()) // what came back of one that is over goes as the rest of it
+		}
 		if sub.Lapsed || sub.PaidUntil == 0 {
 			s.renewSoon(sub)
 		}
