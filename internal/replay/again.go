@@ -8,6 +8,7 @@ import (
 	"meridian/internal/journal"
 	"meridian/internal/money"
 	"meridian/internal/rating"
+	"meridian/internal/tariff"
 )
 
 // Change compares two versions on the records of sessions that the first has rated,
@@ -28,7 +29,7 @@ type pair struct{ old, new State }
 // NewChange begins a comparison. The error, which wraps ErrRecord, says why records
 // in parts cannot be compared: the allowances of the two are not the same, so that
 // other usage may have been paid by them, or the new version meters by a component
-// of which the old one's records have no reports.
+// of which the old one's records have no reports, or it sorts destinations otherwise.
 func NewChange(old, new *Version) (*Change, error) {
 	fail := func(format string, args ...any) (*Change, error) {
 		return nil, fmt.Errorf("%w by %s version %d: %s", ErrRecord, new.ID, new.Version, fmt.Sprintf(format, args...))
@@ -64,8 +65,18 @@ func NewChange(old, new *Version) (*Change, error) {
 		if k < 0 || !old.Usage[k].Meters(old.Offering) || old.Usage[k].Unit != u.Unit {
 			return fail("the records have no reports of its component %s", u.Name)
 		}
+		if !sameZones(&old.Usage[k], u) { // a record names the zone that the old version's tables found, not what others find
+			return fail("its component %s sorts destinations otherwise: correct the prices of a zone and the sorting by versions of their own", u.Name)
+		}
 	}
 	return &Change{old: old, new: new, stands: map[stand]pair{}, last: map[journal.SessionKey]uint32{}}, nil
+}
+
+// sameZones tells whether two components find the same zone for every number.
+func sameZones(a, b *tariff.Usage) bool {
+	return (a.Table == "") == (b.Table == "") && a.TableHash == b.TableHash && slices.EqualFunc(a.Destinations, b.Destinations, func(x, y tariff.Destination) bool {
+		return x.Zone == y.Zone && slices.Equal(x.Prefixes, y.Prefixes)
+	})
 }
 
 // Record is by how much a record costs more by the new version than by the old one,

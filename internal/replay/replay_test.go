@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"meridian/internal/journal"
+	"meridian/internal/money"
 	"meridian/internal/rating"
 	"meridian/internal/tariff"
 )
@@ -102,14 +103,56 @@ func TestChangeRefuses(t *testing.T) {
 		}
 	}
 	for what, edit := range map[string]func(*tariff.Offering){
-		"a larger allowance":  func(o *tariff.Offering) { o.Allowances[0].Amount++ },
-		"another allowance":   func(o *tariff.Offering) { o.Allowances[0].Name = "bundle" },
-		"no allowance":        func(o *tariff.Offering) { o.Allowances = nil },
-		"other windows":       func(o *tariff.Offering) { o.Windows[0].To = 7 * 3600 },
+		"a larger allowance": func(o *tariff.Offering) { o.Allowances[0].Amount++ },
+		"another allowance":  func(o *tariff.Offering) { o.Allowances[0].Name = "bundle" },
+		"no allowance":       func(o *tariff.Offering) { o.Allowances = nil },
+		"other windows":      func(o *tariff.Offering) { o.Windows[0].To = 7 * 3600 },
+		"other destinations": func(o *tariff.Offering) {
+			o.Usage[0].Destinations = []tariff.Destination{{Zone: "home", Prefixes: []string{"+49"}}}
+		},
 		"a component without": func(o *tariff.Offering) { o.Usage[0].Name = "octets" },
 	} {
 		if _, err := NewChange(old, version(t, edit)); !errors.Is(err, ErrRecord) {
 			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// A number that the corrected version sorts into another zone: v2 takes +491 and 01
+// into home, so that 120 s to +49151 cost 0.12 instead of 0.26. The record names the
+// zone that v1 found; by its name nothing would come back, and the record would count
+// as corrected. Such a version is refused, whether its own prefixes or a table sort.
+func TestChangeRefusesAnotherSorting(t *testing.T) {
+	calls := func(home []string, table, hash string) *Version {
+		return version(t, func(o *tariff.Offering) {
+			o.Allowances, o.Windows = nil, nil
+			price := func(zone string, n money.Amount) tariff.Rate {
+				return tariff.Rate{Zone: zone, Price: tariff.Price{Amount: n, Per: 60}}
+			}
+			o.Usage = []tariff.Usage{{Name: "calls", Unit: tariff.Seconds, Rates: []tariff.Rate{price("home", 60_000), price("mobile", 130_000)}}}
+			if table != "" {
+				o.Usage[0].Table, o.Usage[0].TableVersion, o.Usage[0].TableHash = table, 1, hash
+				return
+			}
+			o.Usage[0].Destinations = []tariff.Destination{{Zone: "home", Prefixes: home}, {Zone: "mobile", Prefixes: []string{"+4915"}}}
+		})
+	}
+	one, two := strings.Repeat("1", 64), strings.Repeat("2", 64)
+	v1 := calls([]string{"+49", "0"}, "", "")
+	for _, c := range []struct {
+		name     string
+		old, new *Version
+		refused  bool
+	}{
+		{"the same prefixes", v1, calls([]string{"+49", "0"}, "", ""), false},
+		{"other prefixes", v1, calls([]string{"+49", "0", "+491", "01"}, "", ""), true},
+		{"a table instead", v1, calls(nil, "world", one), true},
+		{"the same table", calls(nil, "world", one), calls(nil, "world", one), false},
+		{"a corrected table", calls(nil, "world", one), calls(nil, "world", two), true},
+	} {
+		_, err := NewChange(c.old, c.new)
+		if refused := errors.Is(err, ErrRecord) && strings.Contains(err.Error(), "component calls sorts destinations otherwise"); refused != c.refused || !refused && err != nil {
+			t.Errorf("%s: %v", c.name, err)
 		}
 	}
 }
