@@ -79,10 +79,13 @@ func (t *Trial) person(e *Event, v *version, at int64) *person {
 			if t.pools[key] == nil {
 				t.pools[key] = &pool{value: b.Value, began: p.began, until: r.until}
 			}
-			r.pool, r.period = t.pools[key], t.pools[key].period
+			r.pool, r.period, r.until = t.pools[key], t.pools[key].period, t.pools[key].until
 			if s.PerChild > 0 {
 				b.Limit = &charging.Limit{Left: s.PerChild}
 			}
+		}
+		if a.Every != nil && b.Expires == 0 {
+			b.Expires = r.until.Unix()
 		}
 		p.renewals = append(p.renewals, r)
 		buckets = append(buckets, b)
@@ -104,6 +107,7 @@ func (t *Trial) person(e *Event, v *version, at int64) *person {
 
 // renew gives allowances anew whose period has ended by at.
 func (t *Trial) renew(p *person, at time.Time) {
+	defer p.wallet.Resort() // of those alike in rank the one that ends first pays first
 	for i := range p.renewals {
 		r := &p.renewals[i]
 		if r.pool != nil {
@@ -113,6 +117,7 @@ func (t *Trial) renew(p *person, at time.Time) {
 		for r.allowance.Every != nil && !at.Before(r.until) {
 			r.bucket.Value, r.bucket.Since = kept(r.allowance, r.bucket.Value), r.until.Unix()
 			_, r.until = within(*r.allowance.Every, r.allowance.Anchor, p.began, r.until)
+			r.bucket.Expires = r.until.Unix()
 			p.rearm(r.allowance.Name)
 		}
 	}
@@ -128,7 +133,7 @@ func (r *renewal) share(p *person, at time.Time) {
 		q.period++
 	}
 	if r.period != q.period {
-		r.period = q.period
+		r.period, r.bucket.Expires = q.period, q.until.Unix()
 		r.bucket.Since = int64(q.period)
 		if r.bucket.Limit != nil {
 			r.bucket.Limit.Left = r.allowance.Shared.PerChild
