@@ -367,9 +367,7 @@ func (t *Trial) bonus(e *Event, c *contracted, at int64, lang why.Language, out 
 	r := t.row(e, c, e.Event, "", at)
 	r.Quantity = amount.String()
 	if e.Event == eventTopUp {
-		repaid := min(c.p.owed, amount)
-		c.p.owed -= repaid
-		c.p.money.Value = min(c.p.money.Value+int64(amount-repaid), charging.MaxValue)
+		c.p.money.Value = min(c.p.money.Value+int64(amount), charging.MaxValue) // a receivable is settled outside, as by a deposit
 		c.p.money.Given = c.p.money.Value
 		c.p.rearm(tariff.MoneyBalance)
 	}
@@ -425,7 +423,10 @@ func (t *Trial) discount(e *Event, p *person, component int, at int64, r *chargi
 	back := r.Cost - x.Amount
 	r.Cost = x.Amount
 	owed := min(back, r.Overrun)
-	r.Overrun, p.owed, back = r.Overrun-owed, p.owed-owed, back-owed
+	r.Overrun, back = r.Overrun-owed, back-owed
+	if p.v.Overrun == tariff.Owed {
+		p.owed -= owed
+	}
 	for i := len(r.Payments) - 1; i >= 0 && back > 0; i-- {
 		pay := &r.Payments[i]
 		if b := p.wallet.Bucket(pay.Bucket); b != nil && pay.Unit == tariff.Money {

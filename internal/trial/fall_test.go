@@ -32,7 +32,7 @@ func TestAFallInATrial(t *testing.T) {
 		{"the bonus gets its own back", "money 20000, bonus 9000", "a 1100", "bonus 4400.00"},
 		{"dry", "money 4000, bonus 0", "a 400, a 600, a 200", "money 4000.00; owed 6000.00; owed -5200.00"},
 		{"dry midway, then cheaper", "money 9000, bonus 0", "a 950, a 150", "money 9000.00, owed 500.00; money -4600.00, owed -500.00"},
-		{"dry midway, then a top-up, which pays what is owed first", "money 4000, bonus 0", "a 400, a 100, +5000, a 400, a 200", "money 4000.00; owed 1000.00; ; money 4000.00; money -3600.00, owed -1000.00"},
+		{"dry midway, then a top-up", "money 4000, bonus 0", "a 400, a 100, +5000, a 400, a 200", "money 4000.00; owed 1000.00; ; money 4000.00; money -3600.00, owed -1000.00"},
 		{"two sessions", "money 12000, bonus 0", "a 900, b 900, a 200, b 100", "money 9000.00; money 3000.00, owed 6000.00; money -4600.00; money 1000.00"},
 		{"a bonus that was given anew", "money 1000", "a 900, next day, a 200", "bonus 9000.00; bonus 396.00, bonus lapsed 4996.00"},
 	} {

@@ -70,18 +70,20 @@ func (p *person) home() {
 	p.wallet.Resort()
 }
 
-// settle keeps what shared buckets have left, and what is owed. What a falling price
-// takes off what was owed and has been paid since is money again.
+// settle keeps what shared buckets have left, and what is owed: overrun that the
+// operator bears nobody owes.
 func (t *Trial) settle(p *person, r *charging.Result) {
 	for i := range p.renewals {
 		if x := &p.renewals[i]; x.pool != nil {
 			x.pool.value = x.bucket.Value
 		}
 	}
+	if p.v.Overrun != tariff.Owed {
+		return
+	}
 	sum, err := money.Add(p.owed, r.Overrun)
 	invariant.Check(err == nil, "what is owed does not fit: %v", err)
 	p.owed = max(sum, 0)
-	p.money.Value += min(int64(p.owed-sum), charging.MaxValue-p.money.Value)
 }
 
 // tell writes a result in words.
