@@ -48,6 +48,7 @@ func (n *Node) openHTTP() error {
 	mux.HandleFunc("POST /v1/audit", n.guard(writes, n.postAudit))
 	mux.HandleFunc("GET /v1/audit", n.guard(reads, n.getAudit))
 	mux.HandleFunc("POST /v1/cut", n.guard(writes, n.postCut))
+	mux.HandleFunc("POST /v1/events", n.guard(writes, n.postEvent))
 	mux.HandleFunc("GET /v1/members", n.guard(reads, n.getMembers))
 	mux.HandleFunc("POST /v1/members", n.guard(administers, n.postMember))
 	mux.HandleFunc("DELETE /v1/members/{id}", n.guard(administers, n.deleteMember))

@@ -90,6 +90,7 @@ func TestOperatorCallsAreLogged(t *testing.T) {
 		{"POST", "/v1/transfer", `{"to":"north-7"}`, http.StatusNotFound, []string{"is no voter", `"to":"north-7"`}},
 		{"POST", "/v1/audit", "", http.StatusOK, []string{`"outcome":"done"`}},
 		{"POST", "/v1/cut", "", http.StatusNoContent, []string{`"limit":`}},
+		{"POST", "/v1/events", `{"id": "e1", "subscription": "s1", "usage": "sms", "at": "2026-11-25T12:00:00Z"}`, http.StatusUnprocessableEntity, []string{`"event":"e1"`, `"quantity":1`, `"outcome":"refused: unknown subscriber"`}},
 	} {
 		if code, body := send(t, c.method, "http://"+cfg.HTTP+c.path, token, c.body); code != c.code {
 			t.Errorf("%s %s: %d %s", c.method, c.path, code, body)

@@ -146,7 +146,7 @@ func TestNodeWithoutACentre(t *testing.T) {
 		t.Errorf("metrics: %d %s", code, body)
 	}
 	for _, call := range []struct{ method, path string }{
-		{"POST", "/v1/audit"}, {"GET", "/v1/audit"}, {"POST", "/v1/cut"}, {"GET", "/v1/accounts/a"}, {"GET", "/v1/subscriptions/s"},
+		{"POST", "/v1/audit"}, {"GET", "/v1/audit"}, {"POST", "/v1/cut"}, {"POST", "/v1/events"}, {"GET", "/v1/accounts/a"}, {"GET", "/v1/subscriptions/s"},
 		{"POST", "/v1/members"}, {"DELETE", "/v1/members/north-2"},
 	} {
 		for _, token := range []string{"", "guessed"} {

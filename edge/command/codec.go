@@ -30,6 +30,7 @@ const (
 	kindCallAccounting // Accounting with the number that is called
 	kindCallReserve    // Reserve, the same way
 	kindFeedNewest     // Feed whose rows say how many before them are left out
+	kindEvent
 )
 
 func (c *Accounting) kind() kind {
@@ -64,6 +65,7 @@ func (*Audit) kind() kind       { return kindAudit }
 func (*SetLevel) kind() kind    { return kindSetLevel }
 func (*SetPolicy) kind() kind   { return kindSetPolicy }
 func (*Fence) kind() kind       { return kindFence }
+func (*Event) kind() kind       { return kindEvent }
 
 // ErrUnknown is returned for a command of a later version. A node that meets one
 // in the log must stop: it cannot know what its peers did.
@@ -163,6 +165,13 @@ func Encode(c Command) []byte {
 		c.Meta.append(&w)
 		w.Uvarint(c.Epoch)
 		w.Uvarint(c.LastSeq)
+	case *Event:
+		c.Meta.append(&w)
+		for _, v := range [...]string{c.ID, c.Subscription, c.Usage, c.Destination} {
+			w.String(v)
+		}
+		w.Varint(c.Quantity)
+		w.Varint(c.Event)
 	case *SetPolicy:
 		c.Meta.append(&w)
 		c.Policy.AppendFounding(&w)
@@ -190,6 +199,8 @@ func Decode(b []byte) (Command, error) {
 		c = v
 	case kindFeed, kindFeedNewest:
 		c = readFeed(r, k == kindFeedNewest)
+	case kindEvent:
+		c = &Event{Meta: readMeta(r), ID: r.String(), Subscription: r.String(), Usage: r.String(), Destination: r.String(), Quantity: r.Varint(), Event: r.Varint()}
 	case kindTick:
 		t := &Tick{Meta: readMeta(r)}
 		for n := r.Count(1); n > 0; n-- {

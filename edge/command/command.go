@@ -175,3 +175,15 @@ type Fence struct {
 	Epoch   uint64
 	LastSeq uint64
 }
+
+// Event sells events of a usage component to a subscription, once for each id: all of
+// them, or none.
+type Event struct {
+	Meta
+	ID           string // the caller's, for ever the same for the same sale
+	Subscription string
+	Usage        string // component of the offering in force
+	Quantity     int64
+	Event        int64  // Unix seconds
+	Destination  string // number, where the component has destinations
+}

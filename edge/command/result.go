@@ -33,12 +33,14 @@ const (
 	ReasonFenced
 	ReasonDestination
 	ReasonBarredZone
+	ReasonEventTime
+	ReasonEventsFull
 )
 
 // String returns the reason in words that may be logged.
 func (r Reason) String() string {
 	names := [...]string{"", "unknown subscriber", "terminated", "barred", "period not paid", "balance used up",
-		"session limit reached", "region's backlog is full", "no valid offering", "region waits for a new epoch", "destination cannot be called", "calls to the destination are barred"}
+		"session limit reached", "region's backlog is full", "no valid offering", "region waits for a new epoch", "destination cannot be called", "calls to the destination are barred", "event is too old, in the future, or may have been sold in the epoch before", "region remembers as many sales as it may"}
 	return names[min(int(r), len(names)-1)]
 }
 

@@ -40,6 +40,11 @@ func (s *State) execute(c command.Command) command.Result {
 			return command.Result{Code: command.NotConfigured}
 		}
 		return s.applyReserve(c)
+	case *command.Event:
+		if !s.serving() {
+			return command.Result{Code: command.NotConfigured}
+		}
+		return s.applyEvent(c)
 	case *command.Feed:
 		return s.applyFeed(c)
 	case *command.Tick:

@@ -4,10 +4,7 @@ package fsm
 // secret could otherwise open sessions without end. ofNAS is how many are open there.
 // What it reports is acknowledged, recorded and not charged.
 func (s *State) full(ofNAS int) string {
-	open := 0
-	for _, n := range s.nas { // a sum, whatever the order
-		open += len(n.open)
-	}
+	open := s.openSessions()
 	switch {
 	case int64(ofNAS) >= s.Policy.MaxNASSessions:
 		return "the NAS has as many open sessions as max_nas_sessions"
@@ -17,6 +14,13 @@ func (s *State) full(ofNAS int) string {
 		return "the region remembers as many closed sessions as max_tombstones"
 	}
 	return ""
+}
+
+func (s *State) openSessions() (open int) {
+	for _, n := range s.nas { // a sum, whatever the order
+		open += len(n.open)
+	}
+	return open
 }
 
 // SessionsFull says which bound of sessions is reached, "" when none is. The NAS that

@@ -160,6 +160,7 @@ func (s *State) cut(sess *Session) {
 	if sess.Subscription == "" || sess.Offering == "" {
 		e.Kind, e.Detail = journal.KindQuarantine, sess.unrated()
 	}
+	e.Quantity = sess.sold()
 	s.emit(e)
 	for _, p := range sess.Pending {
 		if p.Amount == 0 { // taken back since
@@ -199,7 +200,7 @@ func (s *State) usageRecord(sess *Session) *journal.UsageRecord {
 		u.TerminateCause = sess.Cause
 	}
 	if o := s.offeringVersion(sess.Offering, sess.Version); o != nil {
-		u.Service, u.Offering, u.OfferingVersion, u.TariffHash = o.Service, o.ID, o.Version, o.plan.Hash
+		u.Service, u.Offering, u.OfferingVersion, u.TariffHash = sess.servedBy(o), o.ID, o.Version, o.plan.Hash
 		if sess.rated != nil {
 			u.CalledStation = sess.Called
 			u.Parts = sess.rated.record(o)

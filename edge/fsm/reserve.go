@@ -64,7 +64,10 @@ func (s *State) applyReserve(c *command.Reserve) command.Result {
 // admit finds the subscription of a login and the offering in force, and says why
 // it may not go online.
 func (s *State) admit(login string) (*Subscription, *version, command.Reason) {
-	sub := s.logins.get(login)
+	return s.admitted(s.logins.get(login))
+}
+
+func (s *State) admitted(sub *Subscription) (*Subscription, *version, command.Reason) {
 	switch {
 	case s.Fenced || s.Gathering:
 		return nil, nil, command.ReasonFenced

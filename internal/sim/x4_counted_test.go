@@ -19,7 +19,8 @@ func gigs() tariff.Offering {
 	return tariff.Offering{
 		ID: "gigs", Name: "Gigs", Currency: "EUR", ValidFrom: epochStart.Unix() - 1, Service: "internet",
 		Usage: []tariff.Usage{{Name: "data", Unit: tariff.Bytes, Counted: tariff.ByPeriod, Every: &tariff.Period{Unit: tariff.Day, Count: 1}, Free: tariff.Free{Units: perGB / 2}, MaxPeriod: 9 * money.Micro,
-			Rates: []tariff.Rate{{Fee: 10_000, Mode: tariff.Graduated, Tiers: []tariff.Tier{{UpTo: perGB, Price: tariff.Price{Amount: 2_000_003, Per: perGB}}, {Price: tariff.Price{Amount: 1_000_000, Per: perGB}}}}}}},
+			Rates: []tariff.Rate{{Fee: 10_000, Mode: tariff.Graduated, Tiers: []tariff.Tier{{UpTo: perGB, Price: tariff.Price{Amount: 2_000_003, Per: perGB}}, {Price: tariff.Price{Amount: 1_000_000, Per: perGB}}}}}}, {Name: "sms", Service: "sms", Unit: tariff.Events, Rates: []tariff.Rate{{Fee: 1000, Price: tariff.Price{Amount: 90_000, Per: 1}}}}},
+		Services:    []string{"sms"},
 		Thresholds:  []tariff.Threshold{{Name: "much", On: "data", Metric: tariff.Used, Value: perGB, Recurring: true}},
 		Reservation: tariff.Reservation{Quota: perGB / 10, TTLSeconds: 3600},
 		Profile:     tariff.Profile{SessionLimit: 3, InterimSeconds: 600, UpBps: 80_000_000, DownBps: 80_000_000}, Overrun: tariff.Owed,
@@ -58,7 +59,7 @@ func TestX4CountedByPeriod(t *testing.T) {
 		t.Helper()
 		must(r.do(&command.Accounting{NAS: r.nas, SessionID: l.id, Login: l.login, Status: status, Event: w.unix(), Seconds: w.unix() - l.start, Out: l.octets, Giga: true, Cause: uint32(status) & 1}))
 	}
-	for n := range 300 {
+	for n := range 200 {
 		if n == 60 {
 			r.cutTill, w.calm = w.now+20_000*time.Second, false // the centre cannot be reached
 		}
@@ -66,6 +67,13 @@ func TestX4CountedByPeriod(t *testing.T) {
 			next := gigs()
 			next.ValidFrom, next.Usage[0].MaxPeriod = w.unix()+900, money.Amount(n%7)*money.Micro
 			must(w.office.services.Catalog.Publish(ctx, []tariff.Offering{next}))
+		}
+		if n%5 == 0 { // and messages, each asked for twice
+			sale := &command.Event{ID: fmt.Sprintf("sms-%d", n), Subscription: lines[n%4].login, Usage: "sms", Quantity: 1 + rng.Int64N(3), Event: w.unix()}
+			must(r.do(sale))
+			if res, err := r.do(sale); err != nil || res.Code == command.OK {
+				t.Fatalf("sold twice: %+v, %v", res, err)
+			}
 		}
 		w.runUntil(w.now + time.Duration(60+rng.IntN(600))*time.Second)
 		switch l := lines[rng.IntN(len(lines))]; {

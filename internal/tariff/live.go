@@ -14,7 +14,6 @@ const notLive = "the edges do not execute this yet: leave it out"
 func (o *Offering) Live() error {
 	var faults []error
 	c := check{faults: &faults}
-	c.need(len(o.Services) == 0, "services", len(o.Services), notLive)
 	for i := range o.Usage {
 		o.Usage[i].live(c.in("usage[%d]", i), o)
 	}
@@ -94,8 +93,9 @@ func (p *Promotion) live(c check, o *Offering) {
 }
 
 func (u *Usage) live(c check, o *Offering) {
-	c.need(u.Unit == Bytes || u.Unit == Seconds, "unit", u.Unit, "the edges meter bytes and seconds: "+notLive)
-	c.need(u.Service == "" || u.Service == o.Service, "service", u.Service, "the edges meter the main service: "+notLive)
+	c.need(u.Unit == Bytes || u.Unit == Seconds || u.Unit == Events, "unit", u.Unit, "the edges meter bytes and seconds, and sell events: "+notLive)
+	c.need(u.Unit == Events || u.Service == "" || u.Service == o.Service, "service", u.Service, "the edges meter the main service: "+notLive)
+	c.need(u.Unit != Events || !u.volume(), "rates", Volume, "volume tiers of events: "+notLive)
 	if u.Counted == ByPeriod {
 		u.liveByPeriod(c, o)
 	}
@@ -108,6 +108,7 @@ func (u *Usage) live(c check, o *Offering) {
 func (u *Usage) liveByPeriod(c check, o *Offering) {
 	e := u.Every
 	c.need(e == nil || e.Count == 1 || e.Unit == Month || e.Unit == Year, "every", e, "the edges count calendar days, weeks, months and years: use 1")
+	c.need(u.Unit != Events, "counted", u.Counted, "events that go on over a period: "+notLive)
 	c.need(u.MinPeriod == 0, "min_period", u.MinPeriod, "what is due at a period's end: "+notLive)
 	c.need(u.MinEvent == 0 && u.MaxEvent == 0, "max_event", u.MaxEvent, "bounds of a session of a component that is counted by period: "+notLive)
 	c.need(u.Free.Events == 0, "free.events", u.Free.Events, notLive)
@@ -121,7 +122,7 @@ func (u *Usage) liveByPeriod(c check, o *Offering) {
 }
 
 func (a *Allowance) live(c check, o *Offering) {
-	c.need(oneOf(a.Unit, Bytes, Seconds, Money), "unit", a.Unit, "the edges meter bytes and seconds: "+notLive)
+	c.need(oneOf(a.Unit, Bytes, Seconds, Events, Money), "unit", a.Unit, "the edges meter bytes and seconds, and sell events: "+notLive)
 	c.need(a.Every == nil || a.ValidFor == nil, "valid_for", a.ValidFor, "the edges keep what is given each period for that period: "+notLive)
 	c.need(!a.CarryOverage, "carry_overage", a.CarryOverage, notLive)
 	c.need(a.RatedBy == "", "rated_by", a.RatedBy, notLive)

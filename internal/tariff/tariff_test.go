@@ -166,7 +166,7 @@ func TestLiveNamesWhatEdgesCannotRun(t *testing.T) {
 	for _, f := range Faults(converged().Live()) {
 		got[f.Path] = true
 	}
-	for _, path := range []string{"services", "thresholds[1].actions", "usage[1].service", "usage[2].service", "promotions[1].kind"} {
+	for _, path := range []string{"thresholds[1].actions", "usage[1].service", "promotions[1].kind"} {
 		if !got[path] {
 			t.Errorf("%s is not named", path)
 		}

@@ -84,8 +84,11 @@ func (w *walk) repricePart(e *journal.Entry, p *journal.UsagePart, quantity wide
 		return
 	}
 	used := wide{lo: u.InOctets}.sum(wide{lo: u.OutOctets})
-	if usage.Unit == tariff.Seconds {
+	switch usage.Unit {
+	case tariff.Seconds:
 		used = wideOf(u.Seconds)
+	case tariff.Events:
+		used = wideOf(e.Quantity)
 	}
 	if quantity != used {
 		v.fail("%s: usage record %d of session %s prices %s %s by component %s, it used %s: off by %s",

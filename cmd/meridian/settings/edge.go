@@ -88,7 +88,7 @@ type Policy struct {
 	DuePerTick        int64         `yaml:"due_per_tick" doc:"due items that one tick handles" min:"1" max:"1_000_000"`
 	MaxBacklogMiB     int64         `yaml:"max_backlog_mib" doc:"size of the unacknowledged entries at which new sessions are refused" min:"1" max:"10_000_000"`
 	MaxBacklogAge     time.Duration `yaml:"max_backlog_age" doc:"age of the oldest unacknowledged entry at which new sessions are refused" min:"1h" max:"8760h"`
-	MaxTombstones     int64         `yaml:"max_tombstones" doc:"closed sessions that are remembered; beyond it reports of new ones are recorded and not charged" min:"1" max:"1_000_000_000"`
+	MaxTombstones     int64         `yaml:"max_tombstones" doc:"closed sessions and sales of events that are remembered; beyond it reports of new sessions are recorded and not charged, and sales stop at three quarters of it" min:"1" max:"1_000_000_000"`
 	MaxSessions       int64         `yaml:"max_sessions" doc:"open sessions of the region; reports of more are recorded and not charged" min:"1" max:"100_000_000"`
 	RenewalSpread     time.Duration `yaml:"renewal_spread" doc:"renewals that fall due at one instant are spread over so long; service goes on" min:"0s" max:"24h"`
 	RenewalsPerHour   int64         `yaml:"renewals_per_hour" doc:"renewals in an hour of region time; beyond it none is charged until a person raises the bound" min:"1" max:"1_000_000_000"`
