@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -261,7 +260,7 @@ func (n *Node) part(why string) {
 	n.heads.parted, n.heads.remedy = why, remedy
 	n.heads.mu.Unlock()
 	n.logger.Error("this node stops serving", "why", why, "remedy", remedy)
-	n.endServing(os.WriteFile(filepath.Join(n.cfg.Dir, partedFile), []byte(why+": "+remedy+"\n"), 0o600))
+	n.endServing(n.disk.Replace(filepath.Join(n.cfg.Dir, partedFile), []byte(why+": "+remedy+"\n")))
 }
 
 // alone tells whether this node is the only one of its region.

@@ -18,6 +18,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"meridian/replication/disk"
 	"meridian/replication/forward"
 	"meridian/replication/gossip"
 	"meridian/replication/identity"
@@ -55,7 +56,11 @@ func Settle(ctx context.Context, cfg Config) (Config, error) {
 	if err != nil || has || cfg.Start != Resume {
 		return cfg, err
 	}
-	w, err := newWaiting(cfg)
+	layer, err := cfg.diskLayer()
+	if err != nil {
+		return cfg, err
+	}
+	w, err := newWaiting(cfg, layer)
 	if err != nil {
 		return cfg, err
 	}
@@ -66,7 +71,7 @@ func Settle(ctx context.Context, cfg Config) (Config, error) {
 	if start == Found {
 		data, err := json.Marshal(founders)
 		if err == nil {
-			err = writeDurably(filepath.Join(cfg.Dir, foundersFile), data)
+			err = layer.Replace(filepath.Join(cfg.Dir, foundersFile), data)
 		}
 		if err != nil {
 			return cfg, err
@@ -95,9 +100,9 @@ func (refusesAll) ProposeBatch(_ context.Context, cmds [][]byte) []forward.Resul
 	return forward.Same(len(cmds), forward.Result{Code: forward.CodeUnavailable, Detail: "this node has no state yet"})
 }
 
-func newWaiting(cfg Config) (_ *waiting, err error) {
+func newWaiting(cfg Config, layer *disk.Layer) (_ *waiting, err error) {
 	w := &waiting{cfg: cfg, served: make(chan error, 1)}
-	if w.birth, err = bornAs(cfg.Dir); err != nil {
+	if w.birth, err = bornAs(cfg.Dir, layer); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -272,7 +277,7 @@ func sortedIDs(m map[string]forward.Status) []string {
 }
 
 // bornAs reads the name of this life of the directory, or begins one.
-func bornAs(dir string) (string, error) {
+func bornAs(dir string, layer *disk.Layer) (string, error) {
 	path := filepath.Join(dir, birthFile)
 	data, err := os.ReadFile(path)
 	if name := strings.TrimSpace(string(data)); err == nil && name != "" {
@@ -281,11 +286,8 @@ func bornAs(dir string) (string, error) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", fmt.Errorf("edge: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("edge: %w", err)
-	}
 	name := hex.EncodeToString(randomOctets(16))
-	return name, writeDurably(path, []byte(name+"\n"))
+	return name, layer.Replace(path, []byte(name+"\n"))
 }
 
 func randomOctets(n int) []byte {
@@ -309,26 +311,15 @@ func readFounders(dir string) (founders []forward.Member, err error) {
 	return founders, nil
 }
 
-// writeDurably puts a small file in its place as a whole.
-func writeDurably(path string, data []byte) (err error) {
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return fmt.Errorf("edge: %w", err)
+// diskLayer is what changes files in the node's directory, which is made when it is
+// missing.
+func (c *Config) diskLayer() (*disk.Layer, error) {
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("edge: %w", err)
 	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(path+".new", path)
-	}
-	if err == nil {
-		var dir *os.File
-		if dir, err = os.Open(filepath.Dir(path)); err == nil {
-			err = errors.Join(dir.Sync(), dir.Close())
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("edge: write %s: %w", path, err)
-	}
-	return nil
+	dc := c.Disk
+	dc.Dir = c.Dir
+	return disk.New(dc)
 }
 
 // party is this node's installation and versions.

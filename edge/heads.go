@@ -13,6 +13,7 @@ import (
 
 	"meridian/edge/heads"
 	"meridian/internal/journal"
+	"meridian/replication/disk"
 	"meridian/replication/forward"
 	"meridian/replication/identity"
 	"meridian/replication/raftnode"
@@ -36,10 +37,7 @@ func (n *Node) openHeads() (err error) {
 	if c.verify, err = identity.NewVerifier(n.cfg.Identity.CAPEM); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(n.cfg.Dir, 0o700); err != nil {
-		return fmt.Errorf("edge: %w", err)
-	}
-	if c.book, err = heads.OpenBook(filepath.Join(n.cfg.Dir, heads.File)); err != nil {
+	if c.book, err = heads.OpenBook(filepath.Join(n.cfg.Dir, heads.File), bookGuard{n.disk}); err != nil {
 		return err
 	}
 	if damage := c.book.Damage(); damage != nil {
@@ -56,6 +54,18 @@ func (n *Node) openHeads() (err error) {
 	}
 	return nil
 }
+
+// bookGuard writes the book through the node's disk layer. The book can be written
+// again: its failure stops nothing else.
+type bookGuard struct{ layer *disk.Layer }
+
+// Write implements heads.Guard.
+func (g bookGuard) Write(path string, do func() error) error {
+	return g.layer.Try(disk.Write, path, do)
+}
+
+// Sync implements heads.Guard.
+func (g bookGuard) Sync(path string, do func() error) error { return g.layer.Try(disk.Sync, path, do) }
 
 // closeBook is the last of all: whoever compares writes to it.
 func (n *Node) closeBook() error {
@@ -85,7 +95,7 @@ func (n *Node) reached() (index uint64, err error) {
 		for _, h := range told { // region time may be ahead of this node's clock
 			n.heads.born = max(n.heads.born, h.At+1)
 		}
-		return 0, os.WriteFile(path, fmt.Appendln(nil, n.heads.born), 0o600)
+		return 0, n.disk.Replace(path, fmt.Appendln(nil, n.heads.born))
 	}
 	text, err := os.ReadFile(path)
 	if err == nil {

@@ -29,6 +29,7 @@ import (
 	"meridian/ops/alarm"
 	"meridian/radius"
 	"meridian/radius/coa"
+	"meridian/replication/disk"
 	"meridian/replication/forward"
 	"meridian/replication/gossip"
 	"meridian/replication/identity"
@@ -44,6 +45,7 @@ type Node struct {
 	birth    string           // see birthFile
 	founders []forward.Member // see foundersFile
 
+	disk    *disk.Layer
 	store   *store.Store
 	pool    *forward.Pool
 	forward *forward.Server
@@ -137,6 +139,10 @@ func (n *Node) openReplication() error {
 	if err := n.mayStart(); err != nil {
 		return err
 	}
+	var err error
+	if n.disk, err = n.cfg.diskLayer(); err != nil {
+		return err
+	}
 	if err := n.openHeads(); err != nil {
 		return err
 	}
@@ -156,7 +162,7 @@ func (n *Node) openReplication() error {
 	sc.Raft.TLS, sc.Raft.Logger = fc.TLS, n.logger
 	sc.Raft.SnapshotThreshold = n.cfg.SnapshotEntries
 	sc.Raft.Log = n.cfg.RaftLog
-	sc.Disk, sc.Level = n.cfg.Disk, n.cfg.level
+	sc.Layer, sc.Level = n.disk, n.cfg.level
 	if sc.Raft.AtLeast, err = n.reached(); err != nil {
 		return err
 	}

@@ -24,6 +24,8 @@ type region struct {
 	cfgs  []Config
 	mu    sync.Mutex // of nodes, where other goroutines read them
 	nodes []*Node    // nil while stopped
+	// stopped counts what reportStops reported.
+	stopped int
 }
 
 func newRegion(t *testing.T, n int) *region {

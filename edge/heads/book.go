@@ -48,7 +48,8 @@ type Kept struct {
 // Book keeps the signed heads of all nodes of a region, in one append-only file
 // that is written anew when half of it is no longer kept. Safe for concurrent use.
 type Book struct {
-	path string
+	path  string
+	guard Guard
 
 	mu      sync.Mutex
 	nodes   map[string][]Kept // by log index, ascending
@@ -60,10 +61,17 @@ type Book struct {
 	changed chan struct{}
 }
 
+// Guard does what changes a file: it knows whether the disk can be trusted, and tests
+// fail operations by it. An operation that fails loses nothing that was acknowledged.
+type Guard interface {
+	Write(path string, do func() error) error
+	Sync(path string, do func() error) error
+}
+
 // OpenBook reads a book, or begins one. A file that is damaged is read up to the
 // damage: Damage says so, and the nodes hand over again what is newer.
-func OpenBook(path string) (*Book, error) {
-	b := &Book{path: path, nodes: map[string][]Kept{}, changed: make(chan struct{})}
+func OpenBook(path string, guard Guard) (*Book, error) {
+	b := &Book{path: path, guard: guard, nodes: map[string][]Kept{}, changed: make(chan struct{})}
 	data, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %w", ErrBook, err)
@@ -240,9 +248,12 @@ func (b *Book) write(out []byte, n int) error {
 	if b.file == nil || b.frames+n > 2*b.count()+PerNode {
 		return b.rewrite()
 	}
-	_, err := b.file.WriteAt(out, b.size)
+	err := b.guard.Write(b.path, func() error {
+		_, err := b.file.WriteAt(out, b.size)
+		return err
+	})
 	if err == nil {
-		err = b.file.Sync()
+		err = b.guard.Sync(b.path, b.file.Sync)
 	}
 	if err != nil { // what is in the file now is not known: the next write makes it anew
 		err = errors.Join(err, b.file.Close())
@@ -261,19 +272,29 @@ func (b *Book) rewrite() (err error) {
 		out = append(out, frame(k.Raw)...)
 	}
 	tmp := b.path + ".new"
-	f, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrBook, err)
-	}
-	_, err = f.Write(out)
-	if err = errors.Join(err, f.Sync()); err == nil {
-		err = os.Rename(tmp, b.path)
+	var f *os.File
+	err = b.guard.Write(b.path, func() (err error) {
+		if f, err = os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
+			return err
+		}
+		_, err = f.Write(out)
+		return err
+	})
+	if err == nil {
+		err = b.guard.Sync(b.path, f.Sync)
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(b.path))
+		err = b.guard.Write(b.path, func() error { return os.Rename(tmp, b.path) })
+	}
+	if err == nil {
+		err = b.guard.Sync(b.path, func() error { return syncDir(filepath.Dir(b.path)) })
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("%w: write %s anew: %w", ErrBook, b.path, err), f.Close())
+		err = fmt.Errorf("%w: write %s anew: %w", ErrBook, b.path, err)
+		if f != nil {
+			err = errors.Join(err, f.Close())
+		}
+		return err
 	}
 	if b.file != nil {
 		err = b.file.Close()

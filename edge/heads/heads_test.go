@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"meridian/internal/journal"
@@ -79,9 +80,61 @@ func signed(node string, index uint64, change ...func(*journal.Head)) journal.Si
 	return journal.SignedHead{Head: head(node, index, change...), Certificate: []byte("certificate of " + node), Signature: fmt.Append(nil, "signature ", index)}
 }
 
+// faulty is a disk whose writes or syncs fail while it is told so.
+type faulty struct{ writes, syncs error }
+
+func (f *faulty) Write(_ string, do func() error) error {
+	if f.writes != nil {
+		return f.writes
+	}
+	return do()
+}
+
+func (f *faulty) Sync(_ string, do func() error) error {
+	if f.syncs != nil {
+		return f.syncs
+	}
+	return do()
+}
+
+// A disk that is full, or whose sync fails, loses nothing of the book: it is kept in
+// memory, and the first write that works puts all of it into a new file.
+func TestBookOnAFailingDisk(t *testing.T) {
+	for name, fail := range map[string]func(*faulty, error){
+		"full":         func(f *faulty, err error) { f.writes = err },
+		"failing sync": func(f *faulty, err error) { f.syncs = err },
+	} {
+		path, d := filepath.Join(t.TempDir(), File), &faulty{}
+		b, err := OpenBook(path, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Add(signed("n1", 10)); err != nil {
+			t.Fatal(err)
+		}
+		fail(d, syscall.ENOSPC)
+		for _, index := range []uint64{20, 30} {
+			if err := b.Add(signed("n1", index)); !errors.Is(err, syscall.ENOSPC) {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+		if k, ok := b.Newest("n1"); !ok || k.Index != 30 {
+			t.Errorf("%s: the newest in memory is at %d", name, k.Index)
+		}
+		fail(d, nil)
+		if err := errors.Join(b.Add(signed("n2", 5)), b.Close()); err != nil {
+			t.Fatalf("%s: once the disk works: %v", name, err)
+		}
+		raw, err := ReadBook(path)
+		if err != nil || len(raw) != 4 {
+			t.Errorf("%s: %d heads are in the file: %v", name, len(raw), err)
+		}
+	}
+}
+
 func open(t *testing.T, path string) *Book {
 	t.Helper()
-	b, err := OpenBook(path)
+	b, err := OpenBook(path, &faulty{})
 	if err != nil {
 		t.Fatal(err)
 	}

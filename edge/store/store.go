@@ -47,7 +47,8 @@ type Config struct {
 	Peers []raftnode.Peer // members that found the region, this node included
 	Found bool            // found the region with Peers, if there is no state yet
 	Ring  *seal.Ring      // seals segments and snapshots
-	Disk  disk.Config     // its Dir is Raft.Dir
+	Disk  disk.Config     // its Dir is Raft.Dir; not used when there is a Layer
+	Layer *disk.Layer     // what files are changed through; nil: one of Disk
 	Level uint64          // the highest feature level that this node can do
 	// levelOf is command.LevelOf, unless a test makes it another version's.
 	levelOf func(command.Command) uint64
@@ -178,10 +179,13 @@ func Open(cfg Config, f Forwarder, address func(nodeID string) (string, bool)) (
 	if err := os.MkdirAll(cfg.Raft.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("edge/store: %w", err)
 	}
-	cfg.Disk.Dir = cfg.Raft.Dir
-	layer, err := disk.New(cfg.Disk)
-	if err != nil {
-		return nil, err
+	layer := cfg.Layer
+	if layer == nil {
+		cfg.Disk.Dir = cfg.Raft.Dir
+		var err error
+		if layer, err = disk.New(cfg.Disk); err != nil {
+			return nil, err
+		}
 	}
 	cfg.Raft.Disk = layer
 	s := &Store{

@@ -380,12 +380,12 @@ func markFollows(t *testing.T, s *store) {
 		if got, err := s.mark.read(); err != nil || got != want {
 			t.Fatalf("mark %d, %v; want %d", got, err, want)
 		}
-		if err := s.check(0); want > 0 && err != nil {
+		if err := s.check(0, 0); want > 0 && err != nil {
 			t.Fatal(err)
 		}
 	}
 	is(0)
-	if err := s.StoreLogs(entries(1, 10)); err != nil {
+	if err := errors.Join(s.SetUint64(keyCurrentTerm, 2), s.StoreLogs(entries(1, 10))); err != nil {
 		t.Fatal(err)
 	}
 	is(10)
@@ -403,10 +403,10 @@ func markFollows(t *testing.T, s *store) {
 	if got, _ := s.mark.read(); got != 9 {
 		t.Fatalf("mark %d after the start was cut", got)
 	}
-	if err := s.check(4); err != nil {
+	if err := s.check(4, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.check(3); !errors.Is(err, ErrLogDamaged) {
+	if err := s.check(3, 0); !errors.Is(err, ErrLogDamaged) {
 		t.Fatalf("entry 4 is in neither log nor snapshot: %v", err)
 	}
 	if err := s.DeleteRange(5, 9); err != nil { // a snapshot came from the leader

@@ -48,6 +48,9 @@ func openWAL(path string, segmentBytes int, layer *disk.Layer, log *slog.Logger)
 		return nil, err
 	}
 	files := newWALFiles(path, layer)
+	if err := metaSound(files.meta.path); err != nil {
+		return nil, logFault(path, err)
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, files.meta.Close())
@@ -82,6 +85,9 @@ func openBolt(dir string, layer *disk.Layer) (_ logEngine, err error) {
 	if err := layer.Settle(b.path); err != nil {
 		return nil, fmt.Errorf("raftnode: open log: %w", err)
 	}
+	if err := boltWhole(b.path); err != nil {
+		return nil, logFault(dir, err)
+	}
 	err = b.sound(func() (err error) {
 		b.db, err = raftboltdb.New(raftboltdb.Options{
 			Path: b.path, BoltOptions: &bbolt.Options{NoFreelistSync: true, FreelistType: bbolt.FreelistMapType},
@@ -98,14 +104,7 @@ func openBolt(dir string, layer *disk.Layer) (_ logEngine, err error) {
 }
 
 // sound makes an error of a panic of bbolt.
-func (b *boltLog) sound(do func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("raftnode: %s: pages do not fit together: %v", b.path, p)
-		}
-	}()
-	return do()
-}
+func (b *boltLog) sound(do func() error) error { return sound(b.path, do) }
 
 // commit is a transaction that changes the file.
 func (b *boltLog) commit(do func() error) error {

@@ -43,7 +43,7 @@ func TestBoltLogSurvivesDiskErrors(t *testing.T) {
 			}
 			s := open()
 			const stored = 20
-			if err := s.StoreLogs(entries(1, stored)); err != nil {
+			if err := errors.Join(s.SetUint64(keyCurrentTerm, 2), s.StoreLogs(entries(1, stored))); err != nil {
 				t.Fatal(err)
 			}
 			f.arm(c.op, c.suffix, c.err, c.after)
@@ -62,8 +62,8 @@ func TestBoltLogSurvivesDiskErrors(t *testing.T) {
 			s = open()
 			defer s.Close()
 			last, err := s.LastIndex()
-			if err != nil || last < stored || last > stored+1 || s.check(0) != nil {
-				t.Fatalf("the log ends at %d: %v, %v", last, err, s.check(0))
+			if err != nil || last < stored || last > stored+1 || s.check(0, 0) != nil {
+				t.Fatalf("the log ends at %d: %v, %v", last, err, s.check(0, 0))
 			}
 			if err := s.StoreLogs(entries(last+1, last+50)); err != nil {
 				t.Fatal(err)
@@ -104,7 +104,7 @@ func TestDamagedBoltLogIsRefused(t *testing.T) {
 		}
 		s, err := openStore(dir, EngineBolt, 1<<16, testRing('r'), testDisk(t, dir, nil), discard(), &counters{})
 		if err == nil {
-			err = errors.Join(s.check(0), s.Close())
+			err = errors.Join(s.check(0, 0), s.Close())
 		}
 		if !errors.Is(err, ErrLogDamaged) || !strings.Contains(err.Error(), "empty this node's directory") {
 			t.Errorf("%s: %v", name, err)

@@ -98,6 +98,9 @@ func TestLogSurvivesDiskErrors(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if err := s.SetUint64(keyCurrentTerm, 2); err != nil { // that of the entries
+				t.Fatal(err)
+			}
 			const healthy = 100
 			for i := uint64(1); i <= healthy; i++ {
 				if err := s.StoreLogs(entries(i, i)); err != nil {
@@ -133,7 +136,7 @@ func TestLogSurvivesDiskErrors(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			if err := s.check(0); err != nil {
+			if err := s.check(0, 0); err != nil {
 				t.Fatal(err)
 			}
 			last, err := s.LastIndex()
@@ -175,7 +178,7 @@ func TestLogSurvivesDroppedPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.StoreLogs(entries(1, 50)); err != nil {
+	if err := errors.Join(s.SetUint64(keyCurrentTerm, 2), s.StoreLogs(entries(1, 50))); err != nil {
 		t.Fatal(err)
 	}
 	failing = true
@@ -191,8 +194,8 @@ func TestLogSurvivesDroppedPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if last, err := s.LastIndex(); err != nil || last != 50 || s.check(0) != nil {
-		t.Fatalf("the log ends at %d: %v, %v", last, err, s.check(0))
+	if last, err := s.LastIndex(); err != nil || last != 50 || s.check(0, 0) != nil {
+		t.Fatalf("the log ends at %d: %v, %v", last, err, s.check(0, 0))
 	}
 	if err := s.StoreLogs(entries(51, 55)); err != nil {
 		t.Fatal(err)

@@ -125,7 +125,7 @@ func open(cfg Config, fsm raft.FSM, listen func(*counters) (raft.Transport, erro
 	if n.store, err = openStore(cfg.Dir, cfg.Log, cfg.SegmentBytes, cfg.Ring, n.cfg.Disk, cfg.Logger, n.counters); err != nil {
 		return nil, err
 	}
-	if err := n.store.check(newest.index); err != nil {
+	if err := n.store.check(newest.index, newest.term); err != nil {
 		return nil, err
 	}
 	if err := n.reaches(newest.index); err != nil {

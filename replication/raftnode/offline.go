@@ -94,7 +94,7 @@ func OpenOffline(dir string, ring *seal.Ring) (_ *Offline, err error) {
 	if o.store, err = openStore(dir, o.info.engine(), DefaultConfig().SegmentBytes, ring, layer, quiet, &o.counters); err != nil {
 		return nil, err
 	}
-	if o.damage = errors.Join(unreadable, o.store.check(o.newest.index)); errors.Is(o.damage, ErrWrongKeys) {
+	if o.damage = errors.Join(unreadable, o.store.check(o.newest.index, o.newest.term)); errors.Is(o.damage, ErrWrongKeys) {
 		return nil, o.damage
 	}
 	return o, nil

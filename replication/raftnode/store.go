@@ -60,9 +60,9 @@ func openStore(dir string, engine Engine, segmentBytes int, ring *seal.Ring, lay
 		return nil, errors.Join(err, m.close())
 	}
 	s := &store{logEngine: e, ring: ring, mark: m, disk: layer, counters: c}
-	term, err := e.GetUint64(keyCurrentTerm)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("raftnode: term in %s: %w", path, err), s.Close())
+	var term uint64
+	if err := sound(path, func() (err error) { term, err = s.GetUint64(keyCurrentTerm); return err }); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: term in %s: %w; %s", ErrLogDamaged, path, err, remedy), s.Close())
 	}
 	s.termed.Store(term > 0)
 	return s, nil
@@ -78,9 +78,9 @@ func logFault(path string, err error) error {
 }
 
 // check refuses a log that lost entries it had stored, or whose entries do not
-// open. Entries up to snapshotIndex are not needed to start and not read. It
-// runs before raft does, which would panic.
-func (s *store) check(snapshotIndex uint64) error {
+// open, and a term or vote that rotted. Entries up to snapshotIndex, of inTerm, are not
+// needed to start and not read. It runs before raft does, which would panic.
+func (s *store) check(snapshotIndex, inTerm uint64) error {
 	first, err := s.FirstIndex()
 	if err != nil {
 		return fmt.Errorf("raftnode: %w", err)
@@ -97,7 +97,7 @@ func (s *store) check(snapshotIndex uint64) error {
 		return fmt.Errorf("%w: the log ends at %d, but entries up to %d had been stored; %s", ErrLogDamaged, last, marked, remedy)
 	}
 	if last == 0 {
-		return nil
+		return s.checkStable(inTerm)
 	}
 	if err := s.holdsKeys(); err != nil {
 		return err
@@ -114,8 +114,9 @@ func (s *store) check(snapshotIndex uint64) error {
 			}
 			return fmt.Errorf("%w: %w; %s", ErrLogDamaged, err, remedy)
 		}
+		inTerm = max(inTerm, l.Term)
 	}
-	return nil
+	return s.checkStable(inTerm)
 }
 
 // GetLog implements raft.LogStore.
@@ -209,7 +210,7 @@ var keyCurrentTerm = []byte("CurrentTerm")
 // answer, it answers with a refusal. A first term is set by Bootstrap, which
 // takes an error.
 func (s *store) SetUint64(key []byte, val uint64) error {
-	err := s.logEngine.SetUint64(key, val)
+	err := s.setStable(key, binary.BigEndian.AppendUint64(nil, val))
 	if !bytes.Equal(key, keyCurrentTerm) {
 		return err
 	}
