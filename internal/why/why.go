@@ -67,6 +67,8 @@ func (w *words) of(f *Facts) string {
 	switch {
 	case f.Kind == rating.KindCovered && f.Rule == "":
 		return w.heldOver
+	case f.Kind == rating.KindMinimum && f.Amount < 0:
+		return w.minimumBack
 	case f.Kind != rating.KindUsage:
 	case f.Quantity < 0:
 		return w.lowered

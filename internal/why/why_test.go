@@ -135,6 +135,50 @@ func TestSentencesOfWhatIsNotPlain(t *testing.T) {
 	}
 }
 
+// A minimum that usage has reached is taken off. By hand, at 0.01 a second and at
+// least 0.05: 2 s are 0.02 and 0.03 more, 8 s after a cut are 0.08 less 0.03: 0.05. What
+// the sentences say of the second record, with its signs, is what it comes to.
+func TestAMinimumThatIsReachedIsTakenOff(t *testing.T) {
+	o := &tariff.Offering{ID: "m", Version: 1, Name: "M", Currency: "EUR", Service: "voice", Overrun: tariff.Owed, Profile: tariff.Profile{SessionLimit: 1, InterimSeconds: 60},
+		Reservation: tariff.Reservation{Quota: 60, TTLSeconds: 600}, Usage: []tariff.Usage{{Name: "calls", Unit: tariff.Seconds, MinEvent: 50_000, Rates: []tariff.Rate{{Price: tariff.Price{Amount: 10_000, Per: 1}}}}}}
+	p, err := rating.Compile(o, rating.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tally rating.Tally
+	for _, c := range []struct {
+		seconds int64
+		total   money.Amount
+		want    [3][]string
+	}{
+		{2, 50_000, [3][]string{{"2 seconds of calls at 0.01 EUR per second: 0.02 EUR.", "Difference to the minimum price of calls: 0.03 EUR."},
+			{"calls: 2 секунды по цене 0.01 EUR за секунду — 0.02 EUR.", "calls: доплата до минимальной стоимости — 0.03 EUR."},
+			{"calls: ثانيتان بسعر 0.01 EUR لكل ثانية، المبلغ 0.02 EUR.", "calls: الفرق إلى الحد الأدنى للسعر 0.03 EUR."}}},
+		{8, 50_000, [3][]string{{"8 seconds of calls at 0.01 EUR per second: 0.08 EUR.", "0.03 EUR charged before up to the minimum price of calls are taken off."},
+			{"calls: 8 секунд по цене 0.01 EUR за секунду — 0.08 EUR.", "calls: вычтено 0.03 EUR из начисленной ранее доплаты до минимальной стоимости."},
+			{"calls: 8 ثوانٍ بسعر 0.01 EUR لكل ثانية، المبلغ 0.08 EUR.", "calls: خُصم 0.03 EUR مما احتُسب من قبل لبلوغ الحد الأدنى للسعر."}}},
+	} {
+		pieces, next, err := p.Rate(nil, rating.Context{}, tally, rating.Use{Quantity: c.seconds})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tally = next
+		for k, l := range Languages() {
+			sum := money.Amount(0)
+			for i := range pieces {
+				f := FactsOf(o, 0, "", pieces[i])
+				sum += f.Amount
+				if got := Sentence(l, &f); i >= len(c.want[k]) || got != c.want[k][i] {
+					t.Errorf("%s, piece %d: %s, want %q", l, i, got, c.want[k])
+				}
+			}
+			if sum != c.total {
+				t.Errorf("%d s come to %s, want %s", c.seconds, sum, c.total)
+			}
+		}
+	}
+}
+
 // A sum stands once when nothing is taken off it.
 func TestASumIsSaidOnce(t *testing.T) {
 	once := Charge{Kind: OneTime, Component: "connection", Currency: "EUR", Days: 1, Of: 1, Price: 10_000_000, Amount: 10_000_000}

@@ -5,18 +5,19 @@ import "meridian/internal/rating"
 // words are a language's templates. In nouns # is the number.
 type words struct {
 	entryWords
-	kinds     map[rating.Kind]string
-	paidAhead string // usage within a step that was paid for before
-	heldOver  string // usage within a step that an allowance has paid for before
-	volume    string // a tier that prices all usage was reached
-	givenBack string // the same, where that makes it cheaper
-	lowered   string // a level fell
-	capped    string
-	to, in    string // a destination's zone, a window
-	steps     string // what is charged, the step
-	per       string // amount, quantity
-	perOne    string // amount, noun of one
-	nouns     map[string]noun
+	kinds       map[rating.Kind]string
+	paidAhead   string // usage within a step that was paid for before
+	heldOver    string // usage within a step that an allowance has paid for before
+	volume      string // a tier that prices all usage was reached
+	givenBack   string // the same, where that makes it cheaper
+	lowered     string // a level fell
+	minimumBack string // usage has reached a part of what was charged up to the minimum
+	capped      string
+	to, in      string // a destination's zone, a window
+	steps       string // what is charged, the step
+	per         string // amount, quantity
+	perOne      string // amount, noun of one
+	nouns       map[string]noun
 
 	charges [chargeKinds]string
 	period  string // from, to
@@ -76,13 +77,14 @@ func english() *words {
 			rating.KindMinimum: "Difference to the minimum price of {what}: {amount}.",
 			rating.KindCovered: "{quantity} of {what}: paid by the allowance {by}.",
 		},
-		paidAhead: "{quantity} of {what}: within a step that is paid for already.",
-		heldOver:  "{quantity} of {what}: within a step that an allowance has paid for already.",
-		volume:    "{quantity} of {what} in the tier that prices all usage so far at {price}; difference to what was charged before: {amount}.",
-		givenBack: "{quantity} of {what} in the tier that prices all usage so far at {price}: {amount} are given back.",
-		lowered:   "{what} less by {quantity}: {amount} are given back.",
-		capped:    "The maximum price was reached.",
-		to:        " to %s", in: " in the window %s",
+		paidAhead:   "{quantity} of {what}: within a step that is paid for already.",
+		heldOver:    "{quantity} of {what}: within a step that an allowance has paid for already.",
+		volume:      "{quantity} of {what} in the tier that prices all usage so far at {price}; difference to what was charged before: {amount}.",
+		givenBack:   "{quantity} of {what} in the tier that prices all usage so far at {price}: {amount} are given back.",
+		minimumBack: "{amount} charged before up to the minimum price of {what} are taken off.",
+		lowered:     "{what} less by {quantity}: {amount} are given back.",
+		capped:      "The maximum price was reached.",
+		to:          " to %s", in: " in the window %s",
 		steps: ", charged as %s in whole steps of %s", per: "%s per %s", perOne: "%s per %s",
 		nouns: invariable(map[string]string{"B": "B", "kB": "kB", "MB": "MB", "GB": "GB", "TB": "TB", "KiB": "KiB", "MiB": "MiB", "GiB": "GiB", "TiB": "TiB"},
 			map[string]noun{"second": two("second", "seconds"), "minute": two("minute", "minutes"), "hour": two("hour", "hours"), "day": two("day", "days"),
@@ -113,13 +115,14 @@ func russian() *words {
 			rating.KindMinimum: "{what}: доплата до минимальной стоимости — {amount}.",
 			rating.KindCovered: "{what}: {quantity} оплачено из пакета {by}.",
 		},
-		paidAhead: "{what}: {quantity} в пределах уже оплаченного шага.",
-		heldOver:  "{what}: {quantity} в пределах шага, уже оплаченного из пакета.",
-		volume:    "{what}: {quantity} в ступени, по которой весь объём считается по цене {price}; разница с начисленным ранее — {amount}.",
-		givenBack: "{what}: {quantity} в ступени, по которой весь объём считается по цене {price}; возвращается {amount}.",
-		lowered:   "{what}: уменьшение на {quantity}; возвращается {amount}.",
-		capped:    "Достигнута максимальная стоимость.",
-		to:        ", направление %s", in: ", период %s",
+		paidAhead:   "{what}: {quantity} в пределах уже оплаченного шага.",
+		heldOver:    "{what}: {quantity} в пределах шага, уже оплаченного из пакета.",
+		volume:      "{what}: {quantity} в ступени, по которой весь объём считается по цене {price}; разница с начисленным ранее — {amount}.",
+		givenBack:   "{what}: {quantity} в ступени, по которой весь объём считается по цене {price}; возвращается {amount}.",
+		minimumBack: "{what}: вычтено {amount} из начисленной ранее доплаты до минимальной стоимости.",
+		lowered:     "{what}: уменьшение на {quantity}; возвращается {amount}.",
+		capped:      "Достигнута максимальная стоимость.",
+		to:          ", направление %s", in: ", период %s",
 		steps: ", к оплате %s (шаг тарификации: %s)", per: "%s за %s", perOne: "%s за %s",
 		nouns: invariable(map[string]string{"B": "Б", "kB": "кБ", "MB": "МБ", "GB": "ГБ", "TB": "ТБ", "KiB": "КиБ", "MiB": "МиБ", "GiB": "ГиБ", "TiB": "ТиБ"},
 			map[string]noun{"second": three("секунда", "секунды", "секунд", "секунду"), "minute": three("минута", "минуты", "минут", "минуту"),
@@ -151,13 +154,14 @@ func arabic() *words {
 			rating.KindMinimum: "{what}: الفرق إلى الحد الأدنى للسعر {amount}.",
 			rating.KindCovered: "{what}: {quantity} من رصيد الباقة {by}.",
 		},
-		paidAhead: "{what}: {quantity} ضمن خطوة مدفوعة من قبل.",
-		heldOver:  "{what}: {quantity} ضمن خطوة مدفوعة من قبل من رصيد باقة.",
-		volume:    "{what}: {quantity} في شريحة تُسعّر كل الاستخدام بسعر {price}، والفرق عما احتُسب من قبل {amount}.",
-		givenBack: "{what}: {quantity} في شريحة تُسعّر كل الاستخدام بسعر {price}، والمُعاد {amount}.",
-		lowered:   "{what}: أقل بمقدار {quantity}، والمُعاد {amount}.",
-		capped:    "تم بلوغ الحد الأقصى للسعر.",
-		to:        "، الوجهة %s", in: "، الفترة %s",
+		paidAhead:   "{what}: {quantity} ضمن خطوة مدفوعة من قبل.",
+		heldOver:    "{what}: {quantity} ضمن خطوة مدفوعة من قبل من رصيد باقة.",
+		volume:      "{what}: {quantity} في شريحة تُسعّر كل الاستخدام بسعر {price}، والفرق عما احتُسب من قبل {amount}.",
+		givenBack:   "{what}: {quantity} في شريحة تُسعّر كل الاستخدام بسعر {price}، والمُعاد {amount}.",
+		minimumBack: "{what}: خُصم {amount} مما احتُسب من قبل لبلوغ الحد الأدنى للسعر.",
+		lowered:     "{what}: أقل بمقدار {quantity}، والمُعاد {amount}.",
+		capped:      "تم بلوغ الحد الأقصى للسعر.",
+		to:          "، الوجهة %s", in: "، الفترة %s",
 		steps: "، المحتسب: %s (الخطوة: %s)", per: "%s لكل %s", perOne: "%s لكل %s",
 		nouns: invariable(map[string]string{"B": "بايت", "kB": "كيلوبايت", "MB": "ميغابايت", "GB": "غيغابايت", "TB": "تيرابايت",
 			"KiB": "كيبيبايت", "MiB": "ميبيبايت", "GiB": "غيبيبايت", "TiB": "تيبيبايت"},
