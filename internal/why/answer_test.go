@@ -159,3 +159,28 @@ func TestUsageByHand(t *testing.T) {
 		t.Errorf("%q", a.Reason)
 	}
 }
+
+// A record in parts whose pieces nothing reproduces is told by what stands in it: the
+// sum of a try that has other pieces is not what the version makes of it, and does not
+// prove the record wrong, nor right. Here 8.00 are 3.2 GB in one piece that names
+// another rule.
+func TestARecordThatIsNotReproducedIsToldAsItStands(t *testing.T) {
+	v := homeVersion(t)
+	part := journal.UsagePart{Component: "data", Start: 1_773_187_000, Uses: []rating.Use{{Quantity: 32e8, From: 1_773_187_200, To: 1_773_190_800}},
+		Slices: []journal.PaidSlice{{Rule: "home@2/other", Quantity: 32e8, Charged: 32e8, Amount: 8_000_000}}}
+	u := &journal.UsageRecord{Number: 1, From: 1_773_187_200, To: 1_773_190_800, InOctets: 32e8, Service: "internet", Offering: "home", OfferingVersion: 2, TariffHash: v.Hash(), Parts: []journal.UsagePart{part}}
+	record := &journal.Entry{Region: "north", Epoch: 1, Seq: 3, Kind: journal.KindUsage, Account: "a", Session: journal.SessionKey{NAS: "n", ID: "x", Start: 1_773_187_000}, Cut: 1, Usage: u}
+	charge := *record
+	charge.Seq, charge.Kind, charge.Usage, charge.Bucket, charge.Unit, charge.Amount = 4, journal.KindCharge, nil, "a/cash", "EUR", 8_000_000
+	for _, amount := range []money.Amount{8_000_000, 7_000_000} {
+		u.Parts[0].Slices[0].Amount, charge.Amount = amount, int64(amount)
+		a := Explain(English, &Question{Entry: &charge, Beside: []*journal.Entry{record, &charge}, Versions: []*replay.Version{v}})
+		if a.Explained || !strings.Contains(a.Reason, "not reproduced") || a.Recomputed != "" || len(a.Pieces) != 1 || a.Pieces[0].Rule != "home@2/other" || a.Pieces[0].Amount != amount.String() {
+			t.Errorf("%t, %q, recomputed %q, %+v", a.Explained, a.Reason, a.Recomputed, a.Pieces)
+		}
+	}
+	u.Parts[0].Slices[0].Rule, u.Parts[0].Slices[0].Amount, charge.Amount = "home@2/data", 8_000_000, 8_000_000
+	if a := Explain(English, &Question{Entry: &charge, Beside: []*journal.Entry{record, &charge}, Versions: []*replay.Version{v}}); !a.Explained || a.Recomputed != "8.00" {
+		t.Errorf("the right one: %q, %s", a.Reason, a.Recomputed)
+	}
+}

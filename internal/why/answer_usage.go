@@ -65,6 +65,11 @@ func (x *explain) usage() {
 		x.pieces = x.plainly(u)
 		return
 	}
+	if !exact && len(u.Parts) > 0 { // the sum of a try that has other pieces is not the version's price
+		x.unexplained("its pieces are not reproduced by the version's prices from what stands in the record and in its cut's charges")
+		x.pieces = x.plainly(u)
+		return
+	}
 	x.tell(v, &r)
 	x.judge(u, &r, exact, bore)
 }
@@ -166,8 +171,8 @@ func (x *explain) judge(u *journal.UsageRecord, r *replay.Result, exact bool, bo
 		x.unexplained("the record says %s, by the version's prices it comes to %s", sum, r.Amount())
 	case int64(sum) != bore && len(x.a.Paid) > 0:
 		x.unexplained("the record comes to %s, its charges sum to %s", sum, money.Amount(bore))
-	case !exact && x.q.Entry.Unit != "" && !x.q.Entry.Unit.IsMoney():
-		x.unexplained("the record's sum is right, but not which of its pieces the allowance paid for")
+	case !exact:
+		x.unexplained("the record's sum is right, but not its pieces")
 	}
 }
 
