@@ -88,13 +88,17 @@ func (n *Node) changeMembers(w http.ResponseWriter, r *http.Request, asked any, 
 	}
 }
 
+var errPolicyChanged = errors.New("the policy in force is not the one that this node had: another call changed it, or the node is behind")
+
 func (n *Node) getPolicy(w http.ResponseWriter, _ *http.Request) {
 	var p command.Policy
 	n.store.View(func(s *fsm.State) { p = s.Policy })
 	n.answer(w, p)
 }
 
-// putPolicy replaces fields of the region's policy; those that are not named stay.
+// putPolicy replaces fields of the region's policy; those that are not named stay. It
+// takes effect only over the policy that this node has: what another call changed
+// meanwhile is not undone.
 func (n *Node) putPolicy(w http.ResponseWriter, r *http.Request) {
 	var p, before command.Policy
 	n.store.View(func(s *fsm.State) { before = s.Policy })
@@ -108,7 +112,12 @@ func (n *Node) putPolicy(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
 	defer cancel()
-	_, err := n.store.Do(ctx, &command.SetPolicy{Meta: n.meta(), Policy: p})
+	res, err := n.store.Do(ctx, &command.SetPolicy{Meta: n.meta(), Policy: p, Before: &before})
+	if err == nil && res.Code == command.OutOfOrder {
+		n.audit(r, errPolicyChanged, "before", before, "after", p)
+		n.refuse(w, http.StatusConflict, httpError{"policy_changed", errPolicyChanged.Error(), "look at GET /v1/policy and send the fields again"})
+		return
+	}
 	n.audit(r, err, "before", before, "after", p)
 	if err != nil {
 		n.refuse(w, http.StatusServiceUnavailable, httpError{"unavailable", err.Error(), "try again when the region has a leader"})

@@ -31,6 +31,7 @@ const (
 	kindCallReserve    // Reserve, the same way
 	kindFeedNewest     // Feed whose rows say how many before them are left out
 	kindEvent
+	kindSetPolicyOver // SetPolicy that says over which
 )
 
 func (c *Accounting) kind() kind {
@@ -38,6 +39,13 @@ func (c *Accounting) kind() kind {
 		return kindCallAccounting
 	}
 	return kindAccounting
+}
+
+func (c *SetPolicy) kind() kind {
+	if c.Before != nil {
+		return kindSetPolicyOver
+	}
+	return kindSetPolicy
 }
 
 func (c *Reserve) kind() kind {
@@ -63,7 +71,6 @@ func (*EffectsDone) kind() kind { return kindEffectsDone }
 func (*CutAll) kind() kind      { return kindCutAll }
 func (*Audit) kind() kind       { return kindAudit }
 func (*SetLevel) kind() kind    { return kindSetLevel }
-func (*SetPolicy) kind() kind   { return kindSetPolicy }
 func (*Fence) kind() kind       { return kindFence }
 func (*Event) kind() kind       { return kindEvent }
 
@@ -176,6 +183,10 @@ func Encode(c Command) []byte {
 		c.Meta.append(&w)
 		c.Policy.AppendFounding(&w)
 		c.Policy.AppendLimits(&w)
+		if c.Before != nil {
+			c.Before.AppendFounding(&w)
+			c.Before.AppendLimits(&w)
+		}
 	}
 	return w.B
 }
@@ -233,9 +244,14 @@ func Decode(b []byte) (Command, error) {
 		c = &SetLevel{Meta: readMeta(r), Level: r.Uvarint()}
 	case kindFence:
 		c = &Fence{Meta: readMeta(r), Epoch: r.Uvarint(), LastSeq: r.Uvarint()}
-	case kindSetPolicy:
+	case kindSetPolicy, kindSetPolicyOver:
 		p := &SetPolicy{Meta: readMeta(r), Policy: ReadFounding(r)}
 		p.Policy.ReadLimits(r)
+		if k == kindSetPolicyOver {
+			before := ReadFounding(r)
+			before.ReadLimits(r)
+			p.Before = &before
+		}
 		c = p
 	default:
 		if r.Err() == nil {

@@ -36,6 +36,7 @@ func samples() []Command {
 			{Number: 8, Kind: feed.KindLease, ID: "c", Version: 1, Body: []byte("{}")},
 		}},
 		&Event{Meta: m, ID: "e", Subscription: "s", Usage: "sms", Quantity: 2, Event: 5, Destination: "+49"},
+		&SetPolicy{Meta: m, Policy: DefaultPolicy(), Before: &Policy{CutAge: 7}},
 	}
 }
 
@@ -48,8 +49,8 @@ func TestBatchRoundTrip(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, samples()) {
 		t.Fatalf("%v: got %+v", err, got)
 	}
-	if len(samples()) != int(kindEvent) {
-		t.Fatalf("%d samples for %d kinds: add one for the new kind", len(samples()), kindEvent)
+	if len(samples()) != int(kindSetPolicyOver) {
+		t.Fatalf("%d samples for %d kinds: add one for the new kind", len(samples()), kindSetPolicyOver)
 	}
 }
 

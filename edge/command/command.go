@@ -161,10 +161,12 @@ type SetLevel struct {
 	Level uint64
 }
 
-// SetPolicy replaces the region's policy.
+// SetPolicy replaces the region's policy: OutOfOrder when Before is given and is not
+// the policy in force, so that what somebody else changed meanwhile is not undone.
 type SetPolicy struct {
 	Meta
 	Policy Policy
+	Before *Policy // nil: whatever is in force
 }
 
 // Fence ends all spending: the centre has more of the region's ledger than the region

@@ -103,6 +103,9 @@ func (s *State) applySetPolicy(c *command.SetPolicy) command.Result {
 	if c.Policy == s.Policy {
 		return command.Result{Code: command.Repeated}
 	}
+	if c.Before != nil && *c.Before != s.Policy {
+		return command.Result{Code: command.OutOfOrder}
+	}
 	if c.Policy.RenewalsPerHour > s.Policy.RenewalsPerHour { // a person has looked
 		s.RenewalsHeld = false
 	}

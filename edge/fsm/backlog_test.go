@@ -128,6 +128,12 @@ func TestPolicyIsReplacedAndABadOneIsNot(t *testing.T) {
 	p.CutAge = 60
 	r.ok(&command.SetPolicy{Policy: p})
 	r.want("again", r.apply(&command.SetPolicy{Policy: p}).Code, command.Repeated)
+	other := p
+	other.CutAge++
+	r.want("over what somebody else set", r.apply(&command.SetPolicy{Policy: other, Before: &other}).Code, command.OutOfOrder)
+	r.want("nothing is changed", r.s.Policy, p)
+	r.want("over what is in force", r.apply(&command.SetPolicy{Policy: other, Before: &p}).Code, command.OK)
+	r.want("back", r.apply(&command.SetPolicy{Policy: p, Before: &other}).Code, command.OK)
 	p.TombstoneLife = 5
 	r.want("a bad one", r.apply(&command.SetPolicy{Policy: p}).Code, command.OutOfOrder)
 	r.want("in force", r.s.Policy.CutAge, 60)
