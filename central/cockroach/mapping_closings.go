@@ -9,7 +9,6 @@ import (
 
 	"meridian/central/accounts"
 	"meridian/central/buckets"
-	"meridian/central/ledger"
 	"meridian/central/regions"
 	"meridian/central/store"
 	"meridian/internal/journal"
@@ -108,11 +107,15 @@ func (t regionStore) SaveOpening(ctx context.Context, o regions.Opening) error {
 		WHERE region = $1 AND epoch = $2`, o.Region, int64(o.Epoch), o.After, int64(o.Services), o.ReadyAt)
 }
 
-func (t ledgerStore) FeesOf(ctx context.Context, accounts []string) ([]ledger.Fee, error) {
-	return rows(ctx, t.tx, "fees of accounts", func(r pgx.CollectableRow) (f ledger.Fee, err error) {
-		return f, r.Scan(&f.Ref, &f.Amount)
-	}, `SELECT ref, sum(amount)::INT8 FROM ledger_entries WHERE account = ANY($1::TEXT[]) AND kind IN (4, 18, 20) AND NOT suspense
-		GROUP BY ref ORDER BY ref`, accounts) // recurring, one_time, owed
+func (t ledgerStore) ServiceOf(ctx context.Context, subscriptions []string) ([]journal.Entry, error) {
+	return rows(ctx, t.tx, "fees and allowances of subscriptions", func(r pgx.CollectableRow) (e journal.Entry, err error) {
+		var raw []byte
+		if err := r.Scan(&raw); err != nil {
+			return e, err
+		}
+		return journal.DecodeEntry(raw)
+	}, `SELECT raw FROM ledger_entries WHERE subscription = ANY($1::TEXT[]) AND kind IN (4, 14, 18, 19, 20) AND NOT suspense
+		ORDER BY subscription, region, epoch, seq`, subscriptions) // recurring, given, one_time, credit, owed
 }
 
 func (t accountStore) SubscriptionsAt(ctx context.Context, home, after string, limit int) ([]accounts.Subscription, error) {

@@ -36,12 +36,6 @@ type Balance struct {
 	Amount  int64
 }
 
-// Fee is what was charged under one reference, "subscription/component/start".
-type Fee struct {
-	Ref    string
-	Amount int64 // micro-units
-}
-
 // Place names an entry.
 type Place struct {
 	Region     string
@@ -60,9 +54,10 @@ type Store interface {
 	// UsageOf lists the usage records of a place's region after it, written in
 	// [from, to), Unix microseconds, by (epoch, seq), at most limit, suspense left out.
 	UsageOf(ctx context.Context, after Place, from, to int64, limit int) ([]Record, error)
-	// FeesOf sums what accounts were charged in fees and one-time charges, owed ones
-	// too, by reference, suspense left out.
-	FeesOf(ctx context.Context, accounts []string) ([]Fee, error)
+	// ServiceOf lists the entries that say what was done for subscriptions by periods:
+	// fees and one-time charges, owed ones too, what was given back of them, and
+	// allowances given; by (subscription, region, epoch, seq), suspense left out.
+	ServiceOf(ctx context.Context, subscriptions []string) ([]journal.Entry, error)
 	// InsertJournals adds journals with their postings; store.ErrExists when a
 	// source was posted before.
 	InsertJournals(ctx context.Context, journals []journal.Journal) error

@@ -16,6 +16,7 @@ import (
 	"meridian/central/feed"
 	"meridian/central/store"
 	feedrow "meridian/internal/feed"
+	"meridian/internal/journal"
 	"meridian/internal/money"
 	"meridian/replication/link"
 )
@@ -184,25 +185,31 @@ func (s *Service) PrepareTx(ctx context.Context, tx store.Tx, o Opening) (Openin
 
 // services are the rows of Service of subscriptions.
 func (s *Service) services(ctx context.Context, tx store.Tx, o Opening, subs []accounts.Subscription) ([]feed.Change, error) {
-	var owners []string
+	ids := make([]string, len(subs))
 	for i := range subs {
-		owners = append(owners, subs[i].Account)
+		ids[i] = subs[i].ID
 	}
-	slices.Sort(owners)
-	fees, err := s.Ledger(tx).FeesOf(ctx, slices.Compact(owners))
+	entries, err := s.Ledger(tx).ServiceOf(ctx, ids)
 	if err != nil {
-		return nil, fmt.Errorf("read the fees of %d accounts: %w", len(owners), err)
+		return nil, fmt.Errorf("read what %d subscriptions were charged and given: %w", len(ids), err)
 	}
-	charged := map[string][]feedrow.Charged{}
-	for _, f := range fees {
-		charge(charged, f.Ref, f.Amount)
+	fees, given := map[string]feedrow.Fees{}, map[string][]string{}
+	for i := range entries {
+		e := &entries[i]
+		if e.Kind != journal.KindGiven {
+			list := fees[e.Subscription]
+			charge(&list, e)
+			fees[e.Subscription] = list
+		} else if !slices.Contains(given[e.Subscription], e.Detail) {
+			given[e.Subscription] = append(given[e.Subscription], e.Detail)
+		}
 	}
 	out := make([]feed.Change, len(subs))
 	for i := range subs {
 		sub := &subs[i]
 		row := &feedrow.Service{
 			Subscription: feedrow.Subscription{ID: sub.ID, Account: sub.Account, Login: sub.Login, Password: sub.Password, NTHash: sub.NTHash, Offering: sub.Offering, Terminated: sub.Terminated},
-			Version:      sub.Version, Epoch: o.Epoch, At: s.Now().Unix(), Offering: sub.Offering, Barred: sub.Barred, Terminated: sub.Terminated, Charged: charged[sub.ID],
+			Version:      sub.Version, Epoch: o.Epoch, At: s.Now().Unix(), Offering: sub.Offering, Barred: sub.Barred, Terminated: sub.Terminated, Charged: fees[sub.ID], Given: given[sub.ID],
 		}
 		if out[i], err = feed.NewChange(o.Region, feedrow.KindService, sub.ID, o.Epoch, row); err != nil {
 			return nil, err
@@ -211,32 +218,22 @@ func (s *Service) services(ctx context.Context, tx store.Tx, o Opening, subs []a
 	return out, nil
 }
 
-// charge adds what the fees named "subscription/component/start" come to. A name that
-// is not so is of no component.
-func charge(charged map[string][]feedrow.Charged, ref string, amount int64) {
-	cut := strings.LastIndexByte(ref, '/')
-	first := strings.IndexByte(ref, '/')
+// charge folds an entry whose Ref is "subscription/component/start". One that is not so
+// is of no component.
+func charge(fees *feedrow.Fees, e *journal.Entry) {
+	cut := strings.LastIndexByte(e.Ref, '/')
+	first := strings.IndexByte(e.Ref, '/')
 	if first < 0 || first == cut {
 		return
 	}
-	sub, component := ref[:first], ref[first+1:cut]
-	start, err := strconv.ParseInt(ref[cut+1:], 10, 64)
-	if err != nil || start < 0 || amount < 0 {
+	start, err := strconv.ParseInt(e.Ref[cut+1:], 10, 64)
+	if err != nil || start < 0 {
 		return
 	}
-	list := charged[sub]
-	i := slices.IndexFunc(list, func(c feedrow.Charged) bool { return c.Component == component })
-	if i < 0 {
-		charged[sub] = append(list, feedrow.Charged{Component: component, First: start, Last: start, Paid: money.Amount(amount)})
-		return
-	}
-	c := &list[i]
-	c.First = min(c.First, start)
-	switch {
-	case start > c.Last:
-		c.Last, c.Paid = start, money.Amount(amount)
-	case start == c.Last:
-		c.Paid += money.Amount(amount)
+	if component := e.Ref[first+1 : cut]; e.Kind == journal.KindCredit {
+		fees.Credit(component, start, money.Amount(e.Amount))
+	} else {
+		fees.Charge(component, start, e.Quantity, money.Amount(e.Amount))
 	}
 }
 

@@ -60,6 +60,8 @@ func (s *State) giveAllowance(sub *Subscription, o *version, i int, now int64) {
 	}
 	from, until := o.allowancePeriod(a, first, now)
 	switch {
+	case b == nil && a.Every == nil && s.hadBefore(sub, a):
+		return
 	case b == nil:
 		made := balance.Made{Allowance: a.Name, Subscription: sub.ID, First: now}
 		if a.Shared != nil {
@@ -93,6 +95,15 @@ func (s *State) giveAllowance(sub *Subscription, o *version, i int, now int64) {
 	b.Expires, b.Priority = until, a.Priority
 	b.Made.From, b.Made.Given, b.Made.Children, b.Made.Fired = from, target, nil, o.rearmed(b)
 	s.sortBuckets(b)
+}
+
+// hadBefore tells whether an epoch before this one gave an allowance to a subscription,
+// or a pool by any of the account's.
+func (s *State) hadBefore(sub *Subscription, a *tariff.Allowance) bool {
+	if a.Shared == nil {
+		return slices.Contains(sub.had, a.Name)
+	}
+	return slices.ContainsFunc(s.subscriptionsOf(sub.Account), func(x *Subscription) bool { return slices.Contains(x.had, a.Name) })
 }
 
 func (s *State) sortBuckets(b *balance.Bucket) {

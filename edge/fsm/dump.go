@@ -308,6 +308,10 @@ func (s *State) appendSubscription(w *canon.Writer, id string) {
 	w.Uvarint(sub.Row)
 	appendCounted(w, sub.counted)
 	w.Uvarint(uint64(sub.Held))
+	w.Uvarint(uint64(len(sub.had)))
+	for _, name := range sub.had {
+		w.String(name)
+	}
 }
 
 func (s *State) loadBuckets(r *canon.Reader, t *texts, format byte) {
@@ -355,6 +359,9 @@ func (s *State) loadSubscriptions(r *canon.Reader, t *texts, format byte) {
 			sub.Row = r.Uvarint()
 			sub.counted = readCounted(r, t)
 			sub.Held = uint32(r.Uvarint())
+			for m := r.Count(1); m > 0; m-- {
+				sub.had = append(sub.had, t.one(r.String()))
+			}
 		} else {
 			sub.Row = versionOf(&t.subscriptions, sub.ID)
 		}

@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"fmt"
+	"slices"
 
 	"meridian/edge/command"
 	"meridian/edge/session"
@@ -120,6 +121,7 @@ func (s *State) applyService(e *feed.Service) {
 	s.beforeSubscription(sub)
 	sub.Offering, sub.Barred, sub.Terminated = s.words.one(e.Offering), e.Barred, sub.Terminated || e.Terminated
 	sub.Held = 0 // found again by when the charges say that it was bought
+	sub.had = slices.Clone(e.Given)
 	s.goOn(sub, e.Charged, max(e.At, s.seconds()))
 	s.services++
 	s.serve()
@@ -137,6 +139,9 @@ func (s *State) goOn(sub *Subscription, charged []feed.Charged, now int64) {
 	list := make([]contract.Charged, len(charged))
 	for i, c := range charged {
 		list[i] = contract.Charged(c)
+		if c.Until == 0 {
+			list[i].Until, list[i].Paid = s.endOf(list[i]), 0
+		}
 	}
 	sub.Contract = p.Restore(list, s.paidBefore(o, list))
 	if sub.Contract.Activated == 0 {
@@ -169,6 +174,17 @@ func (s *State) paidBefore(o *version, charged []contract.Charged) (rest int64) 
 		}
 	}
 	return rest
+}
+
+// endOf is the latest that a charge may end whose entry does not say it: where the
+// longest period ends that any offering has under this name.
+func (s *State) endOf(c contract.Charged) (until int64) {
+	for _, versions := range s.offerings {
+		for _, v := range versions {
+			until = max(until, v.contract().EndOf(c))
+		}
+	}
+	return until
 }
 
 // applyEpochRow notes how many rows of Service there are.

@@ -232,11 +232,11 @@ func (s *State) gather(buckets []*balance.Bucket, price int64) (have int64) {
 	return have
 }
 
-// payCharge spends a charge by entries that name it, one for each bucket. A charge
+// payCharge spends a charge by entries that name it and say for how long it is, one for each bucket. A charge
 // that promotions made nothing has an entry too: where there is no bucket, nothing
 // is owed. What buckets cannot pay is owed when owe is set.
 func (s *State) payCharge(sub *Subscription, unit journal.Unit, buckets []*balance.Bucket, c *contract.Charge, owe bool) {
-	e := journal.Entry{Kind: journal.KindRecurring, Account: sub.Account, Subscription: sub.ID, Unit: unit, Ref: chargeRef(sub.ID, c), Detail: chargeDetail(c)}
+	e := journal.Entry{Kind: journal.KindRecurring, Account: sub.Account, Subscription: sub.ID, Unit: unit, Quantity: c.To - c.From, Ref: chargeRef(sub.ID, c), Detail: chargeDetail(c)}
 	if c.Kind == contract.OneTime {
 		e.Kind = journal.KindOneTime
 	}

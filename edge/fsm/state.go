@@ -41,6 +41,7 @@ type Subscription struct {
 	open              []*Session
 	fired             []string // thresholds of money that were crossed, sorted
 	counted           []counted
+	had               []string // allowances that epochs before this one gave: what is given once is not given again
 	wake              int64
 }
 

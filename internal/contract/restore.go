@@ -10,31 +10,35 @@ type Charged struct {
 	Component string
 	First     int64 // begin of the first stretch charged
 	Last      int64 // begin of the newest
+	Until     int64 // its end, or where the rest of it was given back; 0 = not known
 	Paid      money.Amount
 }
 
 // Restore is a contract that goes on after what was charged, for who has nothing but
-// that: each component's next charge begins where the newest ended, and nothing is
-// charged twice. rest is until when offerings before this one were paid for (see
-// PaidTo), 0 when there were none: what was not charged yet begins there. A contract
-// of which nothing was charged has not begun. Promotions for a number of charges count
-// anew.
+// that: each component's next charge begins where the newest ended, whichever offering
+// charged it. Nothing is charged twice, and nothing is given back twice. rest is until
+// when offerings before this one were paid for (see PaidTo), 0 when there were none:
+// what was not charged yet begins there. A contract of which nothing was charged has not
+// begun. Promotions for a number of charges count anew.
 func (p *Plan) Restore(charged []Charged, rest int64) State {
 	s := State{Rest: rest}
 	newest := int64(0)
 	for _, c := range charged {
-		if rest == 0 && p.recurring(c.Component) == nil && !p.oneTime(c.Component) {
-			continue
+		if here := p.recurring(c.Component) != nil || p.oneTime(c.Component); here && (s.Bought == 0 || c.First < s.Bought) {
+			s.Bought = c.First
 		}
 		if s.Activated == 0 || c.First < s.Activated {
 			s.Activated = c.First
 		}
 		newest = max(newest, c.Last)
 	}
-	if s.Activated == 0 {
-		return s
+	if s.Bought == 0 && rest != 0 {
+		s.Bought = newest
 	}
-	s.Bought, s.Once = s.Activated, len(p.OneTime)
+	if s.Bought == 0 {
+		return State{}
+	}
+	s.Once = len(p.OneTime)
 	for i := range p.Recurring {
 		r := &p.Recurring[i]
 		if x, ok := p.goOn(&s, r, charged, newest); ok {
@@ -47,23 +51,45 @@ func (p *Plan) Restore(charged []Charged, rest int64) State {
 // PaidTo is until when what was charged of a component of this plan is paid, if it goes
 // on to there when another plan takes this one's place; else 0.
 func (p *Plan) PaidTo(c Charged) int64 {
-	r := p.recurring(c.Component)
-	if r == nil || r.Due == tariff.Arrears || prorates(r) {
+	if r := p.recurring(c.Component); r == nil || r.Due == tariff.Arrears || prorates(r) {
 		return 0
 	}
-	_, w := p.newest(r, c)
-	return w.until
+	return p.EndOf(c)
 }
 
-// newest is the newest charge of a component.
-func (p *Plan) newest(r *tariff.Recurring, c Charged) (Part, span) {
-	x := Part{Component: r.Name, Anchor: c.First, Next: c.Last}
-	w := p.span(r, &x)
-	if w.from != w.begin && !prorates(r) { // it was paused: periods are counted from where it went on
-		x.Anchor = c.Last
-		w = p.span(r, &x)
+// EndOf is the end of the newest charge of a component of this plan. When it is not
+// known it is the end of the period that this plan has there, 0 when the plan has no
+// such component.
+func (p *Plan) EndOf(c Charged) int64 {
+	r := p.recurring(c.Component)
+	switch {
+	case r == nil:
+		return 0
+	case c.Until != 0:
+		return c.Until
 	}
-	return x, w
+	x := Part{Anchor: p.anchor(r, c.First, c), Next: c.Last}
+	return p.span(r, &x).until
+}
+
+// anchor is from where a component's periods are counted, so that one begins where the
+// next charge does. Where parts of periods cost a part that is the contract's
+// activation, whatever was paused or changed since.
+func (p *Plan) anchor(r *tariff.Recurring, activated int64, c Charged) int64 {
+	if prorates(r) || r.Anchor == tariff.Calendar {
+		return activated
+	}
+	next := c.Until
+	if next == 0 {
+		next = c.Last
+	}
+	for _, at := range [...]int64{c.First, c.Last} { // it was paused: counted from where it went on
+		x := Part{Anchor: at, Next: next}
+		if w := p.span(r, &x); w.from == w.begin {
+			return at
+		}
+	}
+	return next // another offering's period ended there
 }
 
 // goOn is a component where its charges leave it. One that was never charged begins
@@ -74,10 +100,9 @@ func (p *Plan) goOn(s *State, r *tariff.Recurring, charged []Charged, newest int
 		if c.Component != r.Name {
 			continue
 		}
-		x, w := p.newest(r, c)
-		x.Next = w.until
+		x := Part{Component: r.Name, Anchor: p.anchor(r, s.Activated, c), Next: p.EndOf(c)}
 		if r.Due != tariff.Arrears {
-			x.From, x.To, x.Paid = c.Last, w.until, c.Paid
+			x.From, x.To, x.Paid = c.Last, x.Next, c.Paid
 		}
 		return x, true
 	}

@@ -32,7 +32,7 @@ const (
 	KindEpoch      Kind = iota + 1 // first entry of an epoch; Ref is the last accepted hash of the one before, in hex
 	KindUsage                      // a usage record; the charges of the cut follow and name it
 	KindCharge                     // raises S: usage
-	KindRecurring                  // raises S: a fee, Ref is "subscription/component/start of what it is for" (before components had names: "subscription/start")
+	KindRecurring                  // raises S: a fee, Ref is "subscription/component/start of what it is for" (before components had names: "subscription/start"), Quantity the seconds from there
 	KindOrderDebit                 // raises S: a debit ordered by the centre, Ref is the order
 	KindTaken                      // raises T
 	KindReturned                   // raises X

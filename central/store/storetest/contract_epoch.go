@@ -54,10 +54,10 @@ func (w *World) prepare(o regions.Opening) regions.Opening {
 	return o
 }
 
-// fee is a charge of a subscription's period.
+// fee is a charge of a subscription's period of 1000 seconds.
 func fee(name string, start, amount int64) journal.Entry {
 	e := Moved(journal.KindRecurring, name, amount)
-	e.Ref = fmt.Sprintf("s-%s/monthly/%d", name, start)
+	e.Ref, e.Quantity = fmt.Sprintf("s-%s/monthly/%d", name, start), 1000
 	return e
 }
 
@@ -140,7 +140,7 @@ func (w *World) beginsWith(order string) {
 		case *feed.Service:
 			services++
 			got, _ := json.Marshal(e.Charged)
-			want := map[string]string{"s-u1": `[{"component":"monthly","first":1000,"last":2000,"paid_micro":20}]`, "s-u2": "null"}[e.Subscription.ID]
+			want := map[string]string{"s-u1": `[{"component":"monthly","first":1000,"last":2000,"until":3000,"paid_micro":20}]`, "s-u2": "null"}[e.Subscription.ID]
 			if string(got) != want || e.Epoch != 2 || e.Offering != "prepaid" || e.Version == 0 || len(e.Subscription.Password) == 0 {
 				w.T.Errorf("service of %s: %+v, charged %s, want %s", e.Subscription.ID, e, got, want)
 			}

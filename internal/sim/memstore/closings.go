@@ -1,13 +1,13 @@
 package memstore
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 	"slices"
 
 	"meridian/central/accounts"
-	"meridian/central/ledger"
 	"meridian/central/orders"
 	"meridian/central/regions"
 	"meridian/central/store"
@@ -94,18 +94,21 @@ func (t regionStore) SaveOpening(_ context.Context, o regions.Opening) error {
 	return nil
 }
 
-func (t ledgerStore) FeesOf(_ context.Context, accounts []string) ([]ledger.Fee, error) {
-	sums := map[string]int64{}
-	for _, account := range accounts {
-		for _, r := range t.s.entriesOf[account] {
-			if k := r.Entry.Kind; !r.Suspense && (k == journal.KindRecurring || k == journal.KindOneTime || k == journal.KindOwed) {
-				sums[r.Entry.Ref] += r.Entry.Amount
+func (t ledgerStore) ServiceOf(_ context.Context, subscriptions []string) (out []journal.Entry, err error) {
+	for _, id := range slices.Sorted(slices.Values(subscriptions)) {
+		begin := len(out)
+		for _, r := range t.s.entriesOf[t.s.subscriptions[id].Account] {
+			if r.Suspense || r.Entry.Subscription != id {
+				continue
+			}
+			switch r.Entry.Kind {
+			case journal.KindRecurring, journal.KindGiven, journal.KindOneTime, journal.KindCredit, journal.KindOwed:
+				out = append(out, *r.Entry)
 			}
 		}
-	}
-	out := make([]ledger.Fee, 0, len(sums))
-	for _, ref := range slices.Sorted(maps.Keys(sums)) {
-		out = append(out, ledger.Fee{Ref: ref, Amount: sums[ref]})
+		slices.SortFunc(out[begin:], func(a, b journal.Entry) int {
+			return cmp.Or(cmp.Compare(a.Region, b.Region), cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Seq, b.Seq))
+		})
 	}
 	return out, nil
 }
