@@ -148,6 +148,9 @@ func (u *Uplink) Welcome(ctx context.Context, w link.Welcome) error {
 		return fmt.Errorf("uplink: %w", err)
 	}
 	if w.CursorSeq > 0 && hash != hashOf(w.CursorHash) {
+		if err := u.whole(); err != nil {
+			return err
+		}
 		u.mu.Lock()
 		u.behind = u.parted(epoch)
 		u.mu.Unlock()
@@ -251,17 +254,41 @@ func (u *Uplink) FeedBlocked() error {
 
 // Refused implements link.Applier.
 func (u *Uplink) Refused(r link.Refused) {
+	var damaged error
+	if r.Code == link.CodeBadHash {
+		damaged = u.whole()
+	}
 	u.mu.Lock()
 	u.refused = &r
 	switch {
 	case u.hello.Epoch == 0:
 	case r.Code == link.CodeStaleEpoch:
 		u.behind = &command.Fence{Meta: u.meta(), Epoch: u.hello.Epoch, LastSeq: u.hello.LastSeq}
-	case r.Code == link.CodeBadHash:
+	case r.Code == link.CodeBadHash && damaged == nil:
 		u.behind = u.parted(u.hello.Epoch)
 	}
 	u.mu.Unlock()
 	u.logger.Error("the centre refused the link", "code", r.Code.String(), "detail", r.Detail, "remedy", r.Remedy)
+	if damaged != nil {
+		u.logger.Error("the region is not fenced for it: hand leadership to another node, and repair this one", "error", damaged)
+	}
+}
+
+// whole tells whether the segments of this node are the region's ledger, which all nodes
+// agree on by its head. When they are not, what the centre refuses is this node's damage,
+// and no reason to fence the region.
+func (u *Uplink) whole() error {
+	var seq uint64
+	var head journal.Hash
+	u.log.View(func(s *fsm.State) { seq, head = s.Seq, s.Head })
+	hash, err := u.log.HashAt(seq)
+	if err != nil {
+		return fmt.Errorf("uplink: read this node's segments up to entry %d: %w", seq, err)
+	}
+	if hash != head {
+		return fmt.Errorf("%w: the segments of node %s do not chain to the head of the region's ledger at entry %d: put them back from another node", ErrDiverged, u.node, seq)
+	}
+	return nil
 }
 
 // parted is the fence of a ledger that has another entry than the centre accepted: it

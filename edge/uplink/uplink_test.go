@@ -184,13 +184,15 @@ func TestRegionBehindTheCentreIsFenced(t *testing.T) {
 		name   string
 		code   link.Code
 		caught bool // the leader catches up between hello and refusal
+		damage bool // the leader's segments are not the region's ledger
 		fenced bool
 	}{
-		{"restored from a backup", link.CodeStaleEpoch, false, true},
-		{"a leader that had not caught up", link.CodeStaleEpoch, true, false},
-		{"restored, and gone on since", link.CodeBadHash, true, true},
-		{"an older term", link.CodeStaleTerm, false, false},
-		{"revoked", link.CodeRevoked, false, false},
+		{"restored from a backup", link.CodeStaleEpoch, false, false, true},
+		{"a leader that had not caught up", link.CodeStaleEpoch, true, false, false},
+		{"restored, and gone on since", link.CodeBadHash, true, false, true},
+		{"one node whose segments were rewritten", link.CodeBadHash, false, true, false},
+		{"an older term", link.CodeStaleTerm, false, false, false},
+		{"revoked", link.CodeRevoked, false, false, false},
 	} {
 		m := newMemory(t)
 		u := newUplink(m)
@@ -199,8 +201,15 @@ func TestRegionBehindTheCentreIsFenced(t *testing.T) {
 		}
 		u.Hello()
 		if c.caught {
-			m.state.Apply(&command.Tick{Clocks: []int64{1_800_000_000_000_000}})
-			m.state.Apply(&command.Feed{Rows: []feed.Row{{Number: 1, Kind: feed.KindOrder, ID: "o", Version: 1, Body: []byte(`{"id":"o","subscription":"none","action":"bar"}`)}}})
+			_, _ = m.Do(t.Context(), &command.Tick{Clocks: []int64{1_800_000_000_000_000}})
+			_, _ = m.Do(t.Context(), &command.Feed{Rows: []feed.Row{{Number: 1, Kind: feed.KindOrder, ID: "o", Version: 1, Body: []byte(`{"id":"o","subscription":"none","action":"bar"}`)}}})
+		}
+		if c.damage {
+			m.entries[0].Raw = append([]byte{1}, m.entries[0].Raw...)
+			other := journal.Hash{7}
+			if err := u.Welcome(t.Context(), link.Welcome{Epoch: 1, CursorSeq: 1, CursorHash: other[:]}); !errors.Is(err, ErrDiverged) {
+				t.Errorf("%s: %v", c.name, err)
+			}
 		}
 		u.Refused(link.Refused{Code: c.code})
 		for range 2 {
