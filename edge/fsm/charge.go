@@ -61,17 +61,22 @@ func (s *State) use(sess *Session, from int64, d session.Delta) {
 }
 
 // switchVersion cuts what was rated by the old version, if anything is uncut, and
-// begins the new one's rating state. The delta that is about to be priced stays
-// out of that cut.
+// begins the new one's rating state: of the same offering from where the old one's
+// is, see rating.Plan.Continue. The delta that is about to be priced stays out of that
+// cut.
 func (s *State) switchVersion(sess *Session, o *version, d session.Delta, from int64, uncut bool) {
 	if uncut {
 		s.cutBefore(sess, d, from)
 	}
-	sess.Offering, sess.Version = o.ID, o.Version
-	sess.Rating, sess.CutBefore = rating.State{}, rating.State{}
 	before := sess.Meter
 	before.Seconds -= d.Seconds
-	sess.rated = o.begin(sess, before)
+	var old *version
+	if sess.Offering == o.ID && o.ID != "" {
+		old = s.offeringVersion(sess.Offering, sess.Version)
+	}
+	next := o.begin(sess, before, old)
+	sess.Offering, sess.Version, sess.rated = o.ID, o.Version, next
+	sess.Rating, sess.CutBefore = rating.State{}, rating.State{}
 }
 
 // addSlice adds to the slice of the same rule: a version has few.

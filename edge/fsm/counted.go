@@ -57,22 +57,11 @@ func (s *State) countOf(sub *Subscription, o *version, i int, at int64) (int, co
 		return k, fresh
 	}
 	if have.version != o.Version {
-		have.tally = o.carried(i, have.tally)
+		have.tally = o.plan.Carried(o.meters[i], have.tally)
 		have.version = o.Version
 	}
 	have.draws = slices.Clone(have.draws)
 	return k, have
-}
-
-// carried is a tally of one version in another's terms. A maximum that is lower now
-// gives nothing back.
-func (v *version) carried(i int, t rating.Tally) rating.Tally {
-	if most := v.Usage[v.meters[i]].MaxPeriod; most > 0 {
-		t.Charged = min(t.Charged, most)
-	}
-	t.Done, t.DoneRem, t.Whole, t.Rem, t.TopUp, t.Rule = t.Charged, 0, 0, 0, 0, 0
-	t.Started, t.HasUsage = false, false
-	return t
 }
 
 // turn makes the subscription's counted components ready for what a session is about

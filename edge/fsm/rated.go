@@ -40,10 +40,11 @@ type ratedPart struct {
 // mostUses is how many reports a cut may have before it is written early.
 const mostUses = 64
 
-// begin makes the state by which a version rates what comes after before; nil for
-// a plain one.
-func (v *version) begin(sess *Session, before session.Meter) *rated {
-	if v.plain() {
+// begin makes the state by which a version rates what comes after before, from where
+// another version of the offering has left the session, if one rated it; nil for a
+// plain one, unless it matters to it that the session has begun.
+func (v *version) begin(sess *Session, before session.Meter, old *version) *rated {
+	if v.plain() && (old == nil || len(v.meters) == 0 || !v.plan.Initial(v.meters[0])) {
 		return nil
 	}
 	x := &rated{parts: make([]ratedPart, len(v.meters))}
@@ -52,8 +53,32 @@ func (v *version) begin(sess *Session, before session.Meter) *rated {
 		p.component, p.start = v.Usage[v.meters[i]].Name, sess.Key.Start+before.Seconds
 		p.zone, _ = v.plan.Zone(v.meters[i], sess.Called)
 		p.zoneName = v.plan.ZoneName(v.meters[i], p.zone)
+		if old != nil {
+			p.tally = v.plan.Continue(v.meters[i], old.tallyOf(sess, p.component))
+			p.before = p.tally
+		}
 	}
 	return x
+}
+
+// tallyOf is where a session stands by a component, zero where it has not rated by it.
+func (v *version) tallyOf(sess *Session, component string) rating.Tally {
+	if x := sess.rated; x != nil {
+		for i := range x.parts {
+			if x.parts[i].component == component {
+				return x.parts[i].tally
+			}
+		}
+		return rating.Tally{}
+	}
+	if len(v.meters) == 0 || v.Usage[v.meters[0]].Name != component {
+		return rating.Tally{}
+	}
+	t, err := v.plan.Resume(rating.Context{Component: v.meters[0], Start: sess.Key.Start}, sess.Rating)
+	if err != nil {
+		return rating.Tally{}
+	}
+	return t
 }
 
 // full tells whether a part has as many reports as a record may have.

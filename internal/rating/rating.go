@@ -49,7 +49,7 @@ type Tally struct {
 	Covered int64 // Quantity − Free + Lost up to which is paid: the end of the last started step
 	Base    int64 // Quantity when the event or session began
 	FlatTo  int64 // 1 + the highest position whose tier's flat part was looked at
-	Events  int64 // begun
+	Events  int64 // begun; 1 of a session that goes on from another version: see Plan.Continue
 
 	// Exact price of the event or session, and of those before it in the period:
 	// micro-units and a remainder in parts of the plan's denominator.
@@ -229,6 +229,42 @@ func (c *component) fault(s *Tally, what error, format string, args ...any) erro
 func (p *Plan) Begin(c Context, s Tally) Tally {
 	s.begin(p, &p.components[c.Component])
 	return s
+}
+
+// Continue is the tally by which a component goes on with a session that another
+// version of the offering has rated until now, by old: the fee is settled, and free
+// units that were used are used. All else is of what is used from now on: tiers, steps,
+// the minimum and the maximum. Volume tiers, which price all that they count, begin
+// anew with their fee, and so does a session of which nothing was rated.
+func (p *Plan) Continue(component int, old Tally) Tally {
+	c := &p.components[component]
+	if c.volume || c.byPeriod || c.weightScale > 0 || !old.Started && old.Quantity == 0 {
+		return Tally{}
+	}
+	return Tally{Free: old.Free, Lost: old.Free, Events: 1, Started: old.Started} // Lost: so that prices begin at 0
+}
+
+// Carried is the tally of a period by one version in another's terms. A maximum that
+// is lower now gives nothing back.
+func (p *Plan) Carried(component int, t Tally) Tally {
+	t.Charged = min(t.Charged, p.components[component].maxPeriod)
+	t.Done, t.DoneRem, t.Whole, t.Rem, t.TopUp, t.Rule = t.Charged, 0, 0, 0, 0, 0
+	t.Started, t.HasUsage = false, false
+	return t
+}
+
+// Initial tells whether a component has a fee or free units, so that it matters whether
+// a session began with it.
+func (p *Plan) Initial(component int) bool {
+	c := &p.components[component]
+	for i := range c.zones {
+		for _, r := range append([]*rate{c.zones[i].always}, c.zones[i].windowed...) {
+			if r != nil && r.fee > 0 {
+				return true
+			}
+		}
+	}
+	return c.freeUnits > 0
 }
 
 // Fee settles the fee of the event that begins with u, before its usage is priced

@@ -20,9 +20,9 @@ func countedEvery(u *tariff.Usage) tariff.Period {
 // openMinimums begins the periods of the components that cost something at least.
 func (p *person) openMinimums(at time.Time) {
 	for i := range p.v.Usage {
-		if u := &p.v.Usage[i]; u.MinPeriod > 0 && p.periods[i] == nil {
+		if u := &p.v.Usage[i]; u.MinPeriod > 0 && p.periods[u.Name] == nil {
 			_, until := within(countedEvery(u), tariff.Calendar, p.began, at)
-			p.periods[i] = &counted{until: until, session: charging.Session{Context: rating.Context{Component: i}}}
+			p.periods[u.Name] = &counted{version: p.v.Version, until: until, session: charging.Session{Context: rating.Context{Component: i}}}
 		}
 	}
 }
@@ -42,8 +42,8 @@ func (t *Trial) minimums(e *Event, c *contracted, at int64, lang why.Language, o
 	now := time.Unix(at, 0).In(c.p.v.zone)
 	for i := range c.p.v.Usage {
 		u := &c.p.v.Usage[i]
-		for n := 0; u.MinPeriod > 0 && c.p.periods[i] != nil && !now.Before(c.p.periods[i].until) && n < maxDue; n++ {
-			k := c.p.periods[i]
+		for n := 0; u.MinPeriod > 0 && c.p.periods[u.Name] != nil && !now.Before(c.p.periods[u.Name].until) && n < maxDue; n++ {
+			k := c.p.periods[u.Name]
 			from := k.until.Add(-time.Second)
 			begin, until := within(countedEvery(u), tariff.Calendar, c.p.began, from)
 			if short := t.least(c.p.v, u.Name, begin) - k.session.State.Charged; short > 0 && !c.lapsed {
@@ -54,9 +54,9 @@ func (t *Trial) minimums(e *Event, c *contracted, at int64, lang why.Language, o
 				*out = append(*out, r)
 			}
 			_, next := within(countedEvery(u), tariff.Calendar, c.p.began, k.until)
-			c.p.periods[i] = &counted{until: next, session: charging.Session{Context: rating.Context{Component: i}}}
+			c.p.periods[u.Name] = &counted{version: c.p.v.Version, until: next, session: charging.Session{Context: rating.Context{Component: i}}}
 			if t.least(c.p.v, u.Name, k.until) == 0 {
-				delete(c.p.periods, i)
+				delete(c.p.periods, u.Name)
 			}
 			c.p.rearm(u.Name)
 		}

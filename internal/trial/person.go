@@ -1,7 +1,6 @@
 package trial
 
 import (
-	"fmt"
 	"time"
 
 	"meridian/internal/charging"
@@ -24,8 +23,8 @@ type person struct {
 	owed     money.Amount
 	renewals []renewal
 	watches  []charging.Watch
-	sessions map[string]*charging.Session
-	periods  map[int]*counted // by component
+	sessions map[string]*sitting // by component and session
+	periods  map[string]*counted // by component
 }
 
 // renewal is when an allowance is given anew.
@@ -45,8 +44,15 @@ type pool struct {
 	period       int
 }
 
+// sitting is a session's state by a component, and the version that rates it.
+type sitting struct {
+	charging.Session
+	version uint32
+}
+
 // counted is the state of a component that is counted by period.
 type counted struct {
+	version uint32
 	session charging.Session
 	until   time.Time
 	last    string // session of the last event
@@ -58,7 +64,7 @@ func (t *Trial) person(e *Event, v *version, at int64) *person {
 		p.v = v
 		return p
 	}
-	p := &person{v: v, began: time.Unix(at, 0).In(v.zone), sessions: map[string]*charging.Session{}, periods: map[int]*counted{}}
+	p := &person{v: v, began: time.Unix(at, 0).In(v.zone), sessions: map[string]*sitting{}, periods: map[string]*counted{}}
 	given := t.balances[e.Subscription]
 	var buckets []*charging.Bucket
 	for i := range v.Allowances {
@@ -171,23 +177,32 @@ func (p *person) session(e *Event, component int, u *rating.Use) *charging.Sessi
 		if e.Session == "" {
 			return &charging.Session{Context: rating.Context{Component: component, Start: u.From}}
 		}
-		key := fmt.Sprintf("%d/%s", component, e.Session)
-		if p.sessions[key] == nil {
-			p.sessions[key] = &charging.Session{Context: rating.Context{Component: component, Start: u.From}}
+		key := c.Name + "/" + e.Session
+		k := p.sessions[key]
+		switch {
+		case k == nil:
+			k = &sitting{Session: charging.Session{Context: rating.Context{Component: component, Start: u.From}}}
+		case k.version != p.v.Version: // as at the edge
+			k = &sitting{Session: charging.Session{Context: rating.Context{Component: component, Start: u.From}, State: p.v.plan.Continue(component, k.State)}}
 		}
-		return p.sessions[key]
+		k.version, p.sessions[key] = p.v.Version, k
+		return &k.Session
 	}
 	every := tariff.Period{Unit: tariff.Month, Count: 1}
 	if c.Every != nil {
 		every = *c.Every
 	}
 	at := time.Unix(u.From, 0).In(p.v.zone)
-	k := p.periods[component]
+	k := p.periods[c.Name]
 	if k == nil || !at.Before(k.until) {
 		_, until := within(every, tariff.Calendar, p.began, at)
 		k = &counted{until: until, session: charging.Session{Context: rating.Context{Component: component}}}
-		p.periods[component] = k
+		k.version, p.periods[c.Name] = p.v.Version, k
 		p.rearm(c.Name)
+	}
+	if k.version != p.v.Version {
+		k.session = charging.Session{Context: rating.Context{Component: component, Start: k.session.Context.Start}, State: p.v.plan.Carried(component, k.session.State), Draws: k.session.Draws}
+		k.version = p.v.Version
 	}
 	u.New = e.Session == "" || e.Session != k.last
 	if u.New {

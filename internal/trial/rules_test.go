@@ -56,3 +56,30 @@ func TestWhatEndsFirstPaysFirst(t *testing.T) {
 		}
 	}
 }
+
+// A session goes on with a new version as at the edge. By hand: 100 s and 60 s more, at
+// 1.00 a minute, a fee of 0.20 and 30 s free, are 0.20 and 70 s, then 60 s. A plain price
+// that becomes volume tiers begins them anew, gives nothing back that it did not charge,
+// and takes no remainder of another price along.
+func TestASessionGoesOnWithANewVersion(t *testing.T) {
+	sheet := func(rates, from string) string {
+		return "id: m\nname: M\ncurrency: EUR\nservice: voice\n" + from + "usage: [{name: calls, unit: seconds, " + rates + "}]\nprofile: {session_limit: 1, interim: 60s}\nreservation: {quota: 5m, ttl: 180s}\noverrun: owed\n"
+	}
+	const later = "valid_from: 2026-05-01T00:01:40Z\n"
+	call := "free: {units: 30s}, rates: [{fee: \"0.20\", price: 1.00 per minute}]"
+	tiers := "rates: [{mode: volume, tiers: [{up_to: 100s, price: 0.0005 per second}, {price: 0.0001 per second}]}]"
+	for _, c := range []struct{ old, new, second, want string }{
+		{call, call, "60s", "1.366666, 1.00"},
+		{"rates: [{price: 0.001 per second}]", tiers, "2000s", "0.10, 0.20"}, // 2000 · 0.0001
+		{"rates: [{price: 0.06 per 60000000s}]", "rates: [{price: 6.000001 per 7s}]", "70s", "0.00, 60.00001"},
+	} {
+		rows := try(t, sheet(c.old, "")+"---\n"+sheet(c.new, later), "subscription,session,usage,start,quantity\ns,1,calls,2026-05-01T00:00:00Z,100s\ns,1,calls,2026-05-01T00:01:40Z,"+c.second+"\n", "", why.Language(""))
+		var got []string
+		for i := range rows {
+			got = append(got, rows[i].CostText)
+		}
+		if s := strings.Join(got, ", "); s != c.want {
+			t.Errorf("%s, then %s: got %s, want %s", c.old, c.new, s, c.want)
+		}
+	}
+}

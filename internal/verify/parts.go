@@ -95,7 +95,7 @@ func (w *walk) repricePart(e *journal.Entry, p *journal.UsagePart, quantity wide
 			w.here(), u.Number, e.Session, quantity, usage.Unit, p.Component, used, quantity.minus(used))
 	}
 	rate := byQuantity(usage, p.Zone)
-	if rate == nil || price.allowances || p.Period != 0 {
+	if rate == nil || price.allowances || p.Period != 0 || p.Before.Events > 0 { // the last: another version has settled the fee
 		return
 	}
 	if total := w.a.pricers.cost(usage, rate, after.Quantity).String(); total != wideOf(int64(after.Charged)).String() {
