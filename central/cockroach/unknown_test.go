@@ -135,6 +135,7 @@ func writes() []struct{ path, body string } {
 		{"/v1/orders", `{"subscription":"s1","action":"debit","amount":"1.50","reason":"letter"}`},
 		{"/v1/subscriptions/password", `{"subscription":"s1","password":"another-pw"}`},
 		{"/v1/proposals/decide", `{"id":"p1","outcome":"approved"}`},
+		{"/v1/tables?id=world", "zone,prefix\nhome,+49\n"},
 		{"/v1/rerate", `{"offering":"prepaid","version":1,"corrected":2,"to":"2030-01-01T00:00:00Z","undercharge":"waive","propose":true}`},
 		{"/v1/rerate", `{"run":"run1"}`}, // of a usage record that costs something: see prepare
 		{"/v1/regions/release", `{"region":"north","reason":"the node was rebuilt"}`},
@@ -243,7 +244,8 @@ func count(t *testing.T, url string) map[string]int64 {
 func TestUnknownOutcomeOfEveryWrite(t *testing.T) {
 	var paths []string
 	for _, w := range writes() {
-		paths = append(paths, w.path)
+		path, _, _ := strings.Cut(w.path, "?")
+		paths = append(paths, path)
 	}
 	for _, path := range api.New(api.Deps{}).Writes() {
 		if !slices.Contains(paths, path) {

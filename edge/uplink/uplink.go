@@ -151,9 +151,11 @@ func (u *Uplink) Welcome(ctx context.Context, w link.Welcome) error {
 		if err := u.whole(); err != nil {
 			return err
 		}
-		u.mu.Lock()
-		u.behind = u.parted(epoch)
-		u.mu.Unlock()
+		if w.CursorSeq > acked { // else the centre contradicts what it acknowledged itself, and the region is right
+			u.mu.Lock()
+			u.behind = u.parted(epoch)
+			u.mu.Unlock()
+		}
 		return fmt.Errorf("%w: hash of entry %d", ErrDiverged, w.CursorSeq)
 	}
 	u.mu.Lock()

@@ -24,8 +24,8 @@ func Table() []Mutation {
 		{
 			Name: "lease-by-time-at-edge", Breaks: "no timeout takes a lease back: the edge returns nothing that it was not asked for", Seed: 1, Caught: "auditor",
 			Edits: []Edit{{"edge/fsm/apply.go", "	s.Mode, s.ModeSince = c.Mode, s.Now\n", `	s.Mode, s.ModeSince = c.Mode, s.Now
-	for _, id := range sortedKeys(s.buckets) {
-		if b := s.buckets[id]; c.Mode == command.Isolated {
+	for _, b := range s.buckets.sorted() {
+		if c.Mode == command.Isolated {
 			b.ReclaimTo = b.X + b.Available()
 			s.settle(b)
 		}
@@ -162,7 +162,7 @@ func Table() []Mutation {
 		},
 		{
 			Name: "charged-periods-forgotten", Breaks: "a new epoch charges no period that the one before charged", World: Disks, Seed: 1, Caught: "paid for a day",
-			Edits: []Edit{{"central/regions/opening.go", "Charged: charged[sub.ID],", "Charged: charged[\"\"],"}},
+			Edits: []Edit{{"central/regions/opening.go", "Charged: fees[sub.ID], Given", "Charged: fees[\"\"], Given"}},
 		},
 		{
 			Name: "debt-of-ended-epoch-forgotten", Breaks: "what an ended epoch had lent is owed", World: Disks, Seed: 4, Caught: "auditor",
