@@ -353,7 +353,11 @@ func (d *debit) money(b *Bucket, seconds int64) (whole bool, err error) {
 // units lets an allowance without prices pay.
 func (d *debit) units(b *Bucket, seconds int64) {
 	step := max(b.Step, 1)
-	want := (d.within(d.left, seconds) + step - 1) / step
+	within := d.within(d.left, seconds)
+	want := within / step
+	if within%step > 0 && want < math.MaxInt64/step { // a last step that int64 does not hold is left to others
+		want++
+	}
 	n, take := d.draw(b, want, step)
 	if n == 0 {
 		return
@@ -379,7 +383,11 @@ func (d *debit) draw(b *Bucket, want, step int64) (n, take int64) {
 	}
 	w := d.tally(b.ID)
 	cost := func(n int64) int64 {
-		sum, err := money.MulDiv(w.Counts+n*step, b.Factor.Num, b.Factor.Den, money.Floor)
+		counts := w.Counts + n*step
+		if counts < 0 { // beyond int64
+			return math.MaxInt64
+		}
+		sum, err := money.MulDiv(counts, b.Factor.Num, b.Factor.Den, money.Floor)
 		if err != nil {
 			return math.MaxInt64
 		}

@@ -47,7 +47,9 @@ func (w *World) open(ends uint64, heir regions.Heir) (regions.Opening, error) {
 func (w *World) prepare(o regions.Opening) regions.Opening {
 	w.T.Helper()
 	for range 3 { // once it is ready, again does nothing
-		next, err := inTx(w, func(ctx context.Context, tx store.Tx) (regions.Opening, error) { return w.Regions.PrepareTx(ctx, tx, o) })
+		next, err := inTx(w, func(ctx context.Context, tx store.Tx) (regions.Opening, error) {
+			return w.Regions.PrepareTx(ctx, tx, o)
+		})
 		w.must(err)
 		o = next
 	}
